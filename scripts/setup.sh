@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Brings what a fresh Debian 12 (or 13, or Ubuntu 24.04) lacks to build, run and
+# test Weft. Safe to repeat; quick when nothing is missing.
+#
+#   scripts/setup.sh [cpu|cuda|asan|tsan]
+#
+# System packages come from apt. What apt does not hold goes into .deps/:
+#   .deps/venv   a Python environment: the torch wheel (for its LibTorch), the
+#                tests' tools and, for cuda, NVIDIA's compiler wheels
+#   .deps/torch  -> LibTorch: include/ and lib/
+#   .deps/cuda   -> nvcc, headers and runtime, laid out as a CUDA toolkit
+set -euo pipefail
+cd "$(dirname "$0")/.."
+preset=${1:-cpu}
+# Pinned: LibTorch's ABI and the CUDA 13.0 pieces that its wheel was built with.
+torch=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
+cuda=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88
+      nvidia-cuda-cccl==13.0.85 nvidia-cublas==13.1.0.3)
+
+say() { printf '\033[1msetup:\033[0m %s\n' "$*"; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
+
+# Boost.Beast needs 1.81: Debian 12's default is 1.74, newer systems are past it.
+boost=(libboost-dev libboost-json-dev)
+apt_has() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'; }
+packages=(build-essential cmake ninja-build ccache git curl ca-certificates pkg-config
+          protobuf-compiler protobuf-compiler-grpc libgrpc++-dev libprotobuf-dev libabsl-dev
+          libssl-dev libcli11-dev libspdlog-dev prometheus-cpp-dev libcurl4-openssl-dev
+          libgtest-dev libgmock-dev librapidcheck-dev python3 python3-venv procps)
+installed() { dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
+
+missing_packages() {
+  local package missing=()
+  for package in "${packages[@]}"; do installed "$package" || missing+=("$package"); done
+  if ! installed libboost1.81-dev && ! dpkg --compare-versions \
+      "$(dpkg-query -W -f='${Version}' libboost-dev 2>/dev/null || echo 0)" ge 1.81; then
+    missing+=(boost)
+  elif ! dpkg-query -W 'libboost-json*-dev' >/dev/null 2>&1; then
+    missing+=(boost)
+  fi
+  has_cargo || missing+=(cargo)
+  echo "${missing[@]}"
+}
+
+# The Rust libraries need edition 2024: cargo 1.85 or newer.
+has_cargo() {
+  local version
+  version=$(cargo --version 2>/dev/null | cut -d' ' -f2) || return 1
+  [ -n "$version" ] && dpkg --compare-versions "${version%%[-+]*}" ge 1.85
+}
+
+install_packages() {
+  local missing
+  missing=$(missing_packages)
+  [ -n "$missing" ] || return 0
+  say "system packages: $missing"
+  as_root apt-get update -qq
+  if [[ " $missing " = *" boost "* ]]; then
+    if apt_has libboost1.81-dev; then boost=(libboost1.81-dev libboost-json1.81-dev); fi
+    missing="${missing/boost/${boost[*]}}"
+  fi
+  if [[ " $missing " = *" cargo "* ]]; then
+    local rust
+    for rust in "rustc-web cargo-web" "rustc cargo" "rustc-1.85 cargo-1.85"; do
+      # shellcheck disable=SC2086
+      if rust_is_new_enough $rust; then missing="${missing/cargo/$rust}"; break; fi
+    done
+    if [[ " $missing " = *" cargo "* ]] && ! apt_has cargo; then
+      echo "setup: no Rust 1.85 or newer in apt: install one with rustup, then repeat" >&2; exit 1
+    fi
+  fi
+  # shellcheck disable=SC2086
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing \
+    | sed -un 's/^Setting up \([^ ]*\).*/  \1/p'
+}
+
+rust_is_new_enough() {
+  apt_has "$1" && apt_has "$2" && dpkg --compare-versions \
+    "$(apt-cache policy "$1" | sed -n 's/.*Candidate: //p')" ge 1.85
+}
+
+# Debian's rust-*-web packages put versioned names on the path on some releases.
+install_wheels() {
+  local stamp=.deps/venv/$1.stamp wanted="${*:2}"
+  [ -d .deps/venv ] || python3 -m venv .deps/venv
+  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+    say "wheels: ${wanted}"
+    # shellcheck disable=SC2086
+    .deps/venv/bin/python -m pip install -q --disable-pip-version-check $wanted
+    echo "$wanted" > "$stamp"
+  fi
+}
+
+site() { .deps/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))'; }
+
+# The wheels lay CUDA out almost as the toolkit does: the compiler wants lib64
+# and an unversioned libcudart.so.
+lay_out_cuda() {
+  local root
+  root=$(site)/nvidia/cu13
+  ln -sfn lib "$root/lib64"
+  ln -sfn libcudart.so.13 "$root/lib/libcudart.so"
+  ln -sfn "$root" .deps/cuda
+}
+
+mkdir -p .deps
+install_packages
+case $preset in
+  asan|tsan) install_wheels tests -r tests/requirements.txt ;;
+  cpu|cuda)
+    install_wheels tests -r tests/requirements.txt
+    install_wheels torch --no-deps "${torch[@]}"
+    ln -sfn "$(site)/torch" .deps/torch
+    if [ "$preset" = cuda ]; then install_wheels cuda --no-deps "${cuda[@]}"; lay_out_cuda; fi ;;
+  *) echo "setup: PRESET is cpu, cuda, asan or tsan, not '$preset'" >&2; exit 2 ;;
+esac
+say "ready for PRESET=$preset"
