@@ -1,0 +1,62 @@
+#include "common/sampling_proto.h"
+
+#include <limits>
+
+namespace weft {
+namespace {
+
+bool FitsInt(uint32_t value) { return value <= uint32_t{std::numeric_limits<int>::max()}; }
+
+}  // namespace
+
+void ToProto(const SamplingParams& p, v1::SamplingParams& proto) {
+  proto.set_temperature(p.temperature);
+  proto.set_top_k(p.top_k);
+  proto.set_top_p(p.top_p);
+  proto.set_min_p(p.min_p);
+  proto.set_repetition_penalty(p.repetition_penalty);
+  proto.set_presence_penalty(p.presence_penalty);
+  proto.set_frequency_penalty(p.frequency_penalty);
+  proto.set_seed(p.seed);
+  proto.set_min_tokens(p.min_tokens);
+  proto.mutable_stop_token_ids()->Assign(p.stop_token_ids.begin(), p.stop_token_ids.end());
+  proto.clear_bias_tokens();
+  proto.clear_bias_values();
+  for (const auto& [id, value] : p.logit_bias) {
+    proto.add_bias_tokens(id);
+    proto.add_bias_values(value);
+  }
+  if (p.num_logprobs) {
+    proto.set_num_logprobs(*p.num_logprobs);
+  } else {
+    proto.clear_num_logprobs();
+  }
+}
+
+absl::Status FromProto(const v1::SamplingParams& proto, SamplingParams& p) {
+  if (proto.bias_tokens_size() != proto.bias_values_size()) {
+    return absl::InvalidArgumentError("bias_tokens and bias_values differ in length");
+  }
+  if (!FitsInt(proto.top_k()) || !FitsInt(proto.min_tokens()) || !FitsInt(proto.num_logprobs())) {
+    return absl::InvalidArgumentError("top_k, min_tokens and num_logprobs must fit 31 bits");
+  }
+  p.temperature = proto.temperature();
+  p.top_k = static_cast<int>(proto.top_k());
+  p.top_p = proto.top_p();
+  p.min_p = proto.min_p();
+  p.repetition_penalty = proto.repetition_penalty();
+  p.presence_penalty = proto.presence_penalty();
+  p.frequency_penalty = proto.frequency_penalty();
+  p.seed = proto.seed();
+  p.min_tokens = static_cast<int>(proto.min_tokens());
+  p.stop_token_ids.assign(proto.stop_token_ids().begin(), proto.stop_token_ids().end());
+  p.logit_bias.clear();
+  for (int i = 0; i < proto.bias_tokens_size(); ++i) {
+    p.logit_bias.emplace_back(proto.bias_tokens(i), proto.bias_values(i));
+  }
+  p.num_logprobs.reset();
+  if (proto.has_num_logprobs()) p.num_logprobs = static_cast<int>(proto.num_logprobs());
+  return absl::OkStatus();
+}
+
+}  // namespace weft

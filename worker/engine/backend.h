@@ -1,0 +1,88 @@
+// What runs a step: the model on a device, or the simulated backend. The seam
+// between the worker's gRPC side (worker/rpc) and everything that computes; no
+// protobuf and no tensor crosses it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/sampling.h"
+
+namespace weft::worker {
+
+// A sequence as it enters a slot: new, preempted before, or from another worker.
+struct SlotEntry {
+  int slot = 0;
+  std::vector<TokenId> tokens;  // every known id: prompt, then output
+  int num_prompt_tokens = 0;
+  int num_computed_tokens = 0;  // KV already written, in `blocks`
+  std::vector<int> blocks;      // position p lives in blocks[p / block_tokens]
+  SamplingParams sampling;
+};
+
+// A row computes its slot's next `num_tokens` positions. It samples if that
+// reaches the last token known to the slot or owed to it by earlier steps.
+struct StepRow {
+  int slot = 0;
+  int num_tokens = 0;
+  std::vector<int> new_blocks;  // appended to the slot's table first
+};
+
+// Applied in this order.
+struct StepCommand {
+  uint64_t step_id = 0;
+  std::vector<int> released_slots;
+  std::vector<SlotEntry> entries;
+  std::vector<StepRow> rows;
+};
+
+struct TokenLogprobs {
+  float logprob = 0;  // natural logarithm, as worker.proto defines it
+  std::vector<TokenId> top_tokens;
+  std::vector<float> top_logprobs;
+};
+
+enum class RowStatus { kOk, kNonFinite, kError };
+
+struct RowResult {
+  RowStatus status = RowStatus::kOk;
+  std::vector<TokenId> tokens;          // 0..k sampled
+  std::vector<TokenLogprobs> logprobs;  // as many as tokens if the slot asked, else empty
+};
+
+struct StepResult {
+  uint64_t step_id = 0;
+  std::vector<RowResult> rows;  // by position in the command
+  int64_t queue_us = 0;
+  int64_t forward_us = 0;
+  int64_t sample_us = 0;
+};
+
+struct BackendLimits {
+  int num_blocks = 0;
+  int block_tokens = 16;
+  int max_rows = 0;  // also the number of slots
+  int max_step_tokens = 0;
+  int max_steps_in_flight = 1;
+  int max_context_tokens = 0;
+  int vocab_size = 0;  // ids that a prompt may hold
+};
+
+// Thread safety: Execute is called by one thread, steps in order.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual const BackendLimits& limits() const = 0;
+  virtual const std::string& fingerprint() const = 0;
+  virtual const std::string& device() const = 0;
+
+  // InvalidArgument: the command breaks the contract (slot in use, block out of
+  // range, too many rows); the backend is unchanged. Any other error: the step
+  // failed and the worker must start anew. A non-finite row is no error: it is
+  // told in its RowResult and leaves its neighbours alone.
+  virtual absl::StatusOr<StepResult> Execute(const StepCommand& command) = 0;
+};
+
+}  // namespace weft::worker
