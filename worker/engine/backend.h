@@ -83,6 +83,10 @@ class Backend {
   // failed and the worker must start anew. A non-finite row is no error: it is
   // told in its RowResult and leaves its neighbours alone.
   virtual absl::StatusOr<StepResult> Execute(const StepCommand& command) = 0;
+
+  // Empties every slot, as after construction: the scheduler that owned them is
+  // gone, or a step failed. Called by Execute's thread.
+  virtual void Reset() = 0;
 };
 
 }  // namespace weft::worker
