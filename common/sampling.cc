@@ -26,8 +26,7 @@ absl::Status ValidateSampling(const SamplingParams& p, int vocab_size) {
     const char* name;
     float value, low, high;
   };
-  for (const Range& r : {Range{"temperature", p.temperature, 0, 2},
-                         Range{"min_p", p.min_p, 0, 1},
+  for (const Range& r : {Range{"temperature", p.temperature, 0, 2}, Range{"min_p", p.min_p, 0, 1},
                          Range{"presence_penalty", p.presence_penalty, -2, 2},
                          Range{"frequency_penalty", p.frequency_penalty, -2, 2}}) {
     if (auto s = CheckRange(r.name, r.value, r.low, r.high); !s.ok()) return s;

@@ -19,17 +19,17 @@ inline constexpr int kMaxLogitBias = 1024;
 inline constexpr int kMaxStopTokens = 64;
 
 struct SamplingParams {
-  float temperature = 1;  // 0: greedy
-  int top_k = 0;          // 0: off
-  float top_p = 1;        // (0, 1]
-  float min_p = 0;        // [0, 1]
-  float repetition_penalty = 1;  // > 0; over prompt and output (CTRL paper, HF)
-  float presence_penalty = 0;    // [-2, 2]; over output only (OpenAI)
-  float frequency_penalty = 0;   // [-2, 2]; over output only (OpenAI)
-  uint64_t seed = 0;             // noise is a function of (seed, output index)
-  int min_tokens = 0;            // stop tokens are masked before that many
-  std::vector<TokenId> stop_token_ids;                  // end-of-text included
-  std::vector<std::pair<TokenId, float>> logit_bias;    // added to the logits, [-100, 100]
+  float temperature = 1;                // 0: greedy
+  int top_k = 0;                        // 0: off
+  float top_p = 1;                      // (0, 1]
+  float min_p = 0;                      // [0, 1]
+  float repetition_penalty = 1;         // > 0; over prompt and output (CTRL paper, HF)
+  float presence_penalty = 0;           // [-2, 2]; over output only (OpenAI)
+  float frequency_penalty = 0;          // [-2, 2]; over output only (OpenAI)
+  uint64_t seed = 0;                    // noise is a function of (seed, output index)
+  int min_tokens = 0;                   // stop tokens are masked before that many
+  std::vector<TokenId> stop_token_ids;  // end-of-text included
+  std::vector<std::pair<TokenId, float>> logit_bias;  // added to the logits, [-100, 100]
   std::optional<int> num_logprobs;  // 0: the sampled token's only; k: the top k too
 
   bool operator==(const SamplingParams&) const = default;
