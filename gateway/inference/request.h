@@ -1,0 +1,68 @@
+// One front, several codecs: every API (chat, completions, gRPC) reads its own
+// format into a Request, and writes its own format from Events. What lies behind
+// knows neither which it was.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "text/chat_template.h"
+#include "text/tokenizer.h"
+
+namespace weft::gateway {
+
+struct ChatPrompt {
+  std::vector<text::ChatMessage> messages;
+  text::RenderOptions render;
+};
+
+// Text is encoded as it stands, behind BOS if the model's tokenizer adds one.
+// Control tokens in it are text.
+struct TextPrompt {
+  std::string text;
+};
+
+struct TokenPrompt {
+  std::vector<text::TokenId> tokens;
+};
+
+// What a client may leave out. Absent: the model's generation_config.json, then
+// OpenAI's default. Values are as the client sent them; Service::Start judges
+// them, for every codec alike.
+struct GenerationOptions {
+  std::optional<int64_t> max_tokens;  // absent: chat the rest of the context, completion 16
+  std::optional<double> temperature;
+  std::optional<double> top_p;
+  std::optional<int64_t> top_k;
+  std::optional<double> min_p;
+  std::optional<double> repetition_penalty;
+  std::optional<double> presence_penalty;
+  std::optional<double> frequency_penalty;
+  std::vector<std::pair<int64_t, double>> logit_bias;
+  std::optional<int64_t> seed;
+  std::vector<std::string> stop;
+  std::vector<int64_t> stop_token_ids;
+  std::optional<int64_t> n;
+  std::optional<int64_t> min_tokens;
+  std::optional<int64_t> logprobs;  // k: the sampled token's and the top k
+  bool ignore_eos = false;
+  bool include_stop_str_in_output = false;
+  bool skip_special_tokens = true;
+  int64_t priority = 0;
+};
+
+struct Request {
+  std::string model;  // empty: the one that is served
+  std::variant<ChatPrompt, TextPrompt, TokenPrompt> prompt;
+  GenerationOptions options;
+  // Split <think>…</think> into reasoning deltas. Chat does, completions do not.
+  bool split_reasoning = false;
+  std::string tenant;
+  uint32_t timeout_ms = 0;  // 0: the server's default
+};
+
+}  // namespace weft::gateway
