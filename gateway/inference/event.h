@@ -40,8 +40,8 @@ enum class FinishReason { kStop, kLength };
 struct ChoiceFinished {
   int index = 0;
   FinishReason reason = FinishReason::kStop;
-  std::string stop_string;           // the stop string that ended it; empty: none did
-  text::TokenId stop_token = -1;     // a client's stop_token_ids entry that ended it; -1: none
+  std::string stop_string;        // the stop string that ended it; empty: none did
+  text::TokenId stop_token = -1;  // a client's stop_token_ids entry that ended it; -1: none
 };
 
 struct Usage {

@@ -41,9 +41,9 @@ struct StartedRequest {
 };
 
 struct ModelInfo {
-  std::string id;    // the served name
-  std::string root;  // the model directory or hub id
-  int64_t created = 0;   // Unix seconds
+  std::string id;         // the served name
+  std::string root;       // the model directory or hub id
+  int64_t created = 0;    // Unix seconds
   int max_model_len = 0;  // 0 while no worker has told it
 };
 
@@ -62,8 +62,7 @@ class Service {
 
   // Validates, tokenizes and submits. The work of a long prompt is done on the
   // service's own pool: `done` is called there, once.
-  virtual void Start(Request request,
-                     std::function<void(absl::StatusOr<StartedRequest>)> done) = 0;
+  virtual void Start(Request request, std::function<void(absl::StatusOr<StartedRequest>)> done) = 0;
 
   virtual std::vector<ModelInfo> Models() const = 0;
 

@@ -1,0 +1,24 @@
+# nvcc out of NVIDIA's wheels, laid out by `make setup PRESET=cuda` as a toolkit in
+# .deps/cuda. A CUDA install of the machine is used instead when CMAKE_CUDA_COMPILER
+# or CUDACXX names its nvcc. FindCUDAToolkit is not used: CMake 3.25's does not know
+# CUDA 13.
+
+set(WEFT_CUDA_DIR ${WEFT_DEPS}/cuda)
+if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
+  if(NOT EXISTS ${WEFT_CUDA_DIR}/bin/nvcc)
+    message(FATAL_ERROR "no CUDA compiler in ${WEFT_CUDA_DIR}: run `make setup PRESET=cuda`")
+  endif()
+  set(CMAKE_CUDA_COMPILER ${WEFT_CUDA_DIR}/bin/nvcc)
+endif()
+set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
+enable_language(CUDA)
+set(CMAKE_CUDA_STANDARD 17)
+set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} --expt-relaxed-constexpr -lineinfo")
+# CMake hands C++'s warning flags to C++ only; nvcc passes ours on to the host.
+
+# weft::cudart: the runtime's headers and shared library, for host code.
+add_library(weft_cudart INTERFACE)
+add_library(weft::cudart ALIAS weft_cudart)
+target_include_directories(weft_cudart SYSTEM INTERFACE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+target_link_libraries(weft_cudart INTERFACE ${WEFT_CUDA_DIR}/lib/libcudart.so)
+set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)

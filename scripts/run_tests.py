@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""Runs every test of a build and ends in one line: `N passed, N failed`.
+
+  scripts/run_tests.py --build build/cpu [--soak] [--only PATTERN]
+
+Three kinds: GoogleTest binaries in <build>/test, pytest under models/train and
+tests, and nothing else. A test that cannot run here is skipped with its reason,
+and the reasons are listed before the last line.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+# A binary that hangs must fail, not block: far above what any takes.
+BINARY_TIMEOUT_S = 900
+
+
+class Tally:
+    def __init__(self):
+        self.passed = 0
+        self.failed = []
+        self.skipped = []
+
+    def add(self, name, outcome, detail=""):
+        if outcome == "passed":
+            self.passed += 1
+        elif outcome == "skipped":
+            self.skipped.append((name, detail))
+        else:
+            self.failed.append(name)
+
+
+def run_binary(path, environment):
+    """Runs one GoogleTest binary; returns (path, seconds, output, [(name, outcome, detail)])."""
+    with tempfile.NamedTemporaryFile(suffix=".json") as report:
+        start = time.monotonic()
+        try:
+            done = subprocess.run(
+                [path, f"--gtest_output=json:{report.name}", "--gtest_brief=1"],
+                env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                timeout=BINARY_TIMEOUT_S, check=False)
+            output, code = done.stdout.decode(errors="replace"), done.returncode
+        except subprocess.TimeoutExpired as expired:
+            output = (expired.stdout or b"").decode(errors="replace")
+            output += f"\n{path.name}: still running after {BINARY_TIMEOUT_S} s\n"
+            code = -1
+        seconds = time.monotonic() - start
+        results = []
+        try:
+            suites = json.load(open(report.name))["testsuites"]
+        except (ValueError, OSError):
+            suites = []
+        for suite in suites:
+            for test in suite["testsuite"]:
+                name = f"{path.name}: {suite['name']}.{test['name']}"
+                if test.get("failures"):
+                    results.append((name, "failed", ""))
+                elif test.get("result") == "SKIPPED":
+                    results.append((name, "skipped", skip_reason(test, output)))
+                elif test.get("result") == "COMPLETED":
+                    results.append((name, "passed", ""))
+        # A crash leaves no report, or one without the test that crashed.
+        if code != 0 and not any(outcome == "failed" for _, outcome, _ in results):
+            results.append((f"{path.name} (exit code {code})", "failed", ""))
+        if code == 0 and not results:
+            results.append((f"{path.name} (ran no test)", "failed", ""))
+        return path, seconds, output, results
+
+
+def skip_reason(test, output):
+    for skip in test.get("skipped", []):
+        return skip["message"].strip().splitlines()[-1]
+    found = re.search(r"Skipped\n(.*)", output)
+    return found.group(1).strip() if found else ""
+
+
+def run_binaries(build, environment, tally, pattern):
+    binaries = sorted(p for p in (build / "test").glob("*") if os.access(p, os.X_OK) and p.is_file())
+    binaries = [p for p in binaries if re.search(pattern, p.name)]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for path, seconds, output, results in pool.map(
+                lambda p: run_binary(p, environment), binaries):
+            failed = [r for r in results if r[1] == "failed"]
+            print(f"{'FAIL' if failed else 'ok  '} {path.name:32} {len(results):4} tests"
+                  f" {seconds:6.1f} s", flush=True)
+            if failed:
+                print(output, flush=True)
+            for result in results:
+                tally.add(*result)
+
+
+def run_pytest(folder, environment, tally, pattern, soak):
+    if not re.search(pattern, folder):
+        return
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        command = [sys.executable, "-m", "pytest", folder, "-q", "--no-header", "-p",
+                   "no:cacheprovider", f"--junitxml={report.name}"]
+        if not soak:
+            command += ["-m", "not soak"]
+        start = time.monotonic()
+        done = subprocess.run(command, env=environment, cwd=ROOT, check=False)
+        failed_before = len(tally.failed)
+        try:
+            cases = list(xml.etree.ElementTree.parse(report.name).iter("testcase"))
+        except xml.etree.ElementTree.ParseError:
+            cases = []
+        for case in cases:
+            name = f"{case.get('classname')}.{case.get('name')}"
+            skipped = case.find("skipped")
+            if case.find("failure") is not None or case.find("error") is not None:
+                tally.add(name, "failed")
+            elif skipped is not None:
+                tally.add(name, "skipped", skipped.get("message", ""))
+            else:
+                tally.add(name, "passed")
+        if done.returncode != 0 and len(tally.failed) == failed_before:
+            tally.add(f"pytest {folder} (exit code {done.returncode})", "failed")
+        failed = len(tally.failed) > failed_before
+        print(f"{'FAIL' if failed else 'ok  '} pytest {folder:25} {len(cases):4} tests"
+              f" {time.monotonic() - start:6.1f} s", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--build", required=True, type=pathlib.Path)
+    parser.add_argument("--soak", action="store_true")
+    parser.add_argument("--only", default="", metavar="PATTERN",
+                        help="regular expression on test binaries' and pytest folders' names")
+    options = parser.parse_args()
+
+    environment = dict(os.environ, WEFT_BUILD=str(options.build.resolve()), PYTHONDONTWRITEBYTECODE="1")
+    if options.soak:
+        environment["WEFT_SOAK"] = "1"
+    tally = Tally()
+    run_binaries(options.build, environment, tally, options.only)
+    for folder in ("models/train", "tests"):
+        if list((ROOT / folder).glob("**/*_test.py")) or list((ROOT / folder).glob("**/test_*.py")):
+            run_pytest(folder, environment, tally, options.only, options.soak)
+
+    reasons = {}
+    for name, detail in tally.skipped:
+        reasons.setdefault(detail or "no reason given", []).append(name)
+    for reason, names in reasons.items():
+        print(f"skipped {len(names)}: {reason}")
+    for name in tally.failed:
+        print(f"failed: {name}")
+    print(f"{tally.passed} passed, {len(tally.failed)} failed")
+    return 1 if tally.failed or not tally.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
