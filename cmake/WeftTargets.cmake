@@ -25,6 +25,7 @@ function(weft_binary name)
   add_executable(${name} ${ARG_SRCS})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
+  install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
 
 # `make test` runs every binary of that folder. A test finds the repository's
