@@ -20,9 +20,8 @@ cuda=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88
 say() { printf '\033[1msetup:\033[0m %s\n' "$*"; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 
-# Boost.Beast needs 1.81: Debian 12's default is 1.74, newer systems are past it.
-boost=(libboost-dev libboost-json-dev)
-apt_has() { apt-cache policy "$1" 2>/dev/null | grep -q 'Candidate: [0-9]'; }
+# The version of a package that apt would install; empty if it has none.
+candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | awk '/Candidate:/ && $2 != "(none)" {print $2}'; }
 packages=(build-essential cmake ninja-build ccache git curl ca-certificates pkg-config
           protobuf-compiler protobuf-compiler-grpc libgrpc++-dev libprotobuf-dev libabsl-dev
           libssl-dev libcli11-dev libspdlog-dev prometheus-cpp-dev libcurl4-openssl-dev
@@ -49,37 +48,54 @@ has_cargo() {
   [ -n "$version" ] && dpkg --compare-versions "${version%%[-+]*}" ge 1.85
 }
 
-install_packages() {
-  local missing
-  missing=$(missing_packages)
-  [ -n "$missing" ] || return 0
-  say "system packages: $missing"
-  as_root apt-get update -qq
-  if [[ " $missing " = *" boost "* ]]; then
-    if apt_has libboost1.81-dev; then boost=(libboost1.81-dev libboost-json1.81-dev); fi
-    missing="${missing/boost/${boost[*]}}"
-  fi
-  if [[ " $missing " = *" cargo "* ]]; then
-    local rust
-    for rust in "rustc-web cargo-web" "rustc cargo" "rustc-1.85 cargo-1.85"; do
-      # shellcheck disable=SC2086
-      if rust_is_new_enough $rust; then missing="${missing/cargo/$rust}"; break; fi
-    done
-    if [[ " $missing " = *" cargo "* ]] && ! apt_has cargo; then
-      echo "setup: no Rust 1.85 or newer in apt: install one with rustup, then repeat" >&2; exit 1
+# Boost.Beast needs 1.81: Debian 12's default is 1.74, newer systems are past it
+# (and name the JSON part with or without the version).
+boost_packages() {
+  local version
+  for version in 1.81 1.83 ""; do
+    if [ -n "$(candidate "libboost-json$version-dev")" ]; then
+      echo "libboost$version-dev libboost-json$version-dev"
+      return
     fi
+  done
+  echo "setup: apt holds no Boost 1.81 or newer" >&2
+  return 1
+}
+
+# Debian 12 keeps a current Rust under the name it builds browsers with.
+rust_packages() {
+  local compiler cargo
+  for cargo in cargo-web cargo cargo-1.85 cargo-1.89; do
+    compiler=${cargo/cargo/rustc}
+    if [ -n "$(candidate "$cargo")" ] && dpkg --compare-versions "$(candidate "$compiler")" ge 1.85; then
+      echo "$compiler $cargo"
+      return
+    fi
+  done
+  echo "setup: apt holds no Rust 1.85 or newer: install one with rustup, then repeat" >&2
+  return 1
+}
+
+install_packages() {
+  local missing replacement
+  missing=" $(missing_packages) "
+  [ "$missing" != "  " ] || return 0
+  say "system packages:$missing"
+  as_root apt-get update -qq
+  if [[ $missing = *" boost "* ]]; then
+    replacement=$(boost_packages)
+    missing=${missing/ boost / $replacement }
+  fi
+  if [[ $missing = *" cargo "* ]]; then
+    replacement=$(rust_packages)
+    missing=${missing/ cargo / $replacement }
   fi
   # shellcheck disable=SC2086
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing \
-    | sed -un 's/^Setting up \([^ ]*\).*/  \1/p'
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing |
+    sed -un 's/^Setting up \([^ ]*\).*/  \1/p'
 }
 
-rust_is_new_enough() {
-  apt_has "$1" && apt_has "$2" && dpkg --compare-versions \
-    "$(apt-cache policy "$1" | sed -n 's/.*Candidate: //p')" ge 1.85
-}
-
-# Debian's rust-*-web packages put versioned names on the path on some releases.
+# install_wheels NAME REQUIREMENT...: into .deps/venv, once per list of requirements.
 install_wheels() {
   local stamp=.deps/venv/$1.stamp wanted="${*:2}"
   [ -d .deps/venv ] || python3 -m venv .deps/venv
