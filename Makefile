@@ -44,8 +44,8 @@ build: configure ## Builds PRESET into build/PRESET
 lint: configure ## Checks format, scripts and each header on its own
 	@scripts/lint.sh build/$(PRESET)
 
-format: ## Formats every source file in place
-	@git ls-files '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format -i
+format: setup ## Formats every source file in place
+	@git ls-files '*.h' '*.cc' '*.cu' '*.cuh' | xargs .deps/venv/bin/clang-format -i
 
 bench: build ## Runs the benchmarks that docs/benchmarks quotes
 	@scripts/bench.sh build/$(PRESET)

@@ -7,11 +7,8 @@ cd "$(dirname "$0")/.."
 build=$1
 status=0
 
-if command -v clang-format >/dev/null; then
-  git ls-files '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format --dry-run --Werror || status=1
-else
-  echo "lint: no clang-format: format not checked"
-fi
+git ls-files '*.h' '*.cc' '*.cu' '*.cuh' | xargs .deps/venv/bin/clang-format --dry-run --Werror ||
+  status=1
 
 for script in $(git ls-files '*.sh' .ci/run); do
   bash -n "$script" || status=1
