@@ -1,0 +1,26 @@
+// The names every file of the core shares.
+#pragma once
+
+#include <cstdint>
+
+#include "common/sampling.h"
+
+namespace weft::core {
+
+// Chosen by the caller and never used twice: session << 32 | handle.
+using SequenceId = uint64_t;
+
+// Chosen by the caller, one per attachment: a worker that comes back is another
+// worker.
+using WorkerId = uint64_t;
+
+// Microseconds on any clock that never goes back. The core reads no clock: time
+// comes in with each call.
+using Micros = int64_t;
+
+// Tokens in a KV block. A worker with another size is refused.
+inline constexpr int kBlockTokens = 16;
+
+constexpr int BlocksFor(int num_tokens) { return (num_tokens + kBlockTokens - 1) / kBlockTokens; }
+
+}  // namespace weft::core
