@@ -1,0 +1,58 @@
+// weft: the one command in front of the three processes.
+
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "cli/serve.h"
+#include "common/flags.h"
+#include "common/version.h"
+
+namespace {
+
+struct Subcommand {
+  const char* name;
+  const char* help;
+  int (*run)(int argc, const char* const* argv);
+};
+
+constexpr Subcommand kSubcommands[] = {
+    {"serve", "Serve a model behind the OpenAI API and gRPC", weft::cli::Serve},
+};
+
+void PrintHelp(std::ostream& out) {
+  out << "Serving for Qwen2-architecture reasoning models.\n"
+         "Usage: weft SUBCOMMAND [OPTIONS]\n\nSubcommands:\n";
+  for (const Subcommand& subcommand : kSubcommands) {
+    out << "  " << subcommand.name << "    " << subcommand.help << '\n';
+  }
+  out << "\n`weft SUBCOMMAND --help` lists its options.\n";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string word = argc > 1 ? argv[1] : "";
+  if (word == "--help" || word == "-h") {
+    PrintHelp(std::cout);
+    return 0;
+  }
+  if (word == "--version") {
+    std::cout << "weft " << weft::kVersion << '\n';
+    return 0;
+  }
+  std::vector<std::string> names;
+  for (const Subcommand& subcommand : kSubcommands) {
+    if (word == subcommand.name) return subcommand.run(argc - 1, argv + 1);
+    names.push_back(subcommand.name);
+  }
+  if (word.empty()) {
+    PrintHelp(std::cerr);
+    return 2;
+  }
+  const std::string nearest = weft::NearestName(word, names);
+  std::cerr << "weft: unknown subcommand " << word;
+  if (!nearest.empty()) std::cerr << "; did you mean " << nearest << "?";
+  std::cerr << "\nSee --help.\n";
+  return 2;
+}

@@ -1,0 +1,151 @@
+#include "cli/serve.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "common/flags.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace weft::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::Contains;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+struct Fixture : ::testing::Test {
+  Fixture() {
+    folder = fs::temp_directory_path() / ("weft-serve-" + std::to_string(getpid()));
+    fs::create_directories(folder / "demo");
+    for (const char* file : {"config.json", "tokenizer.json"}) {
+      std::ofstream(folder / "demo" / file) << "{}";
+    }
+    options.model = (folder / "demo").string();
+  }
+  ~Fixture() override { fs::remove_all(folder); }
+
+  // The exit code that the flags alone give.
+  std::optional<int> Parse(std::vector<std::string> words) {
+    words.insert(words.begin(), {"weft serve", options.model});
+    std::vector<const char*> argv;
+    for (const std::string& word : words) argv.push_back(word.c_str());
+    Flags flags("weft serve", "Serves.");
+    AddServeFlags(flags, options);
+    ::testing::internal::CaptureStderr();
+    auto exit_code = flags.Parse(static_cast<int>(argv.size()), argv.data());
+    errors = ::testing::internal::GetCapturedStderr();
+    return exit_code;
+  }
+  const std::vector<std::string>& Argv(Tier tier) {
+    return commands.commands[static_cast<size_t>(tier)].argv;
+  }
+  void Build() { commands = Commands(options, "/opt/weft/bin").value(); }
+
+  fs::path folder;
+  ServeOptions options;
+  RunnerOptions commands;
+  std::string errors;
+};
+
+using ServeTest = Fixture;
+
+TEST_F(ServeTest, EachFlagGoesToItsTier) {
+  ASSERT_EQ(Parse({"--dtype", "float32", "--max-num-seqs=8", "--port", "8123", "--drain-timeout",
+                   "2.5", "--enable-prefix-caching=false", "--log-format", "json"}),
+            std::nullopt)
+      << errors;
+  Build();
+  EXPECT_THAT(Argv(Tier::kWorker), Contains("--dtype=float32"));
+  EXPECT_THAT(Argv(Tier::kWorker), Contains("--max-num-seqs=8"));
+  EXPECT_THAT(Argv(Tier::kGateway), Contains("--port=8123"));
+  EXPECT_THAT(Argv(Tier::kGateway), Contains("--drain-timeout=2.5"));
+  EXPECT_THAT(Argv(Tier::kGateway), Not(Contains(StartsWith("--dtype"))));
+  EXPECT_THAT(Argv(Tier::kScheduler), Contains("--enable-prefix-caching=false"));
+  for (Tier tier : kTiers) EXPECT_THAT(Argv(tier), Contains("--log-format=json"));
+  EXPECT_EQ(commands.drain_timeout, Duration(2500));
+}
+
+TEST_F(ServeTest, AFlagThatWasNotGivenIsLeftToItsTier) {
+  ASSERT_EQ(Parse({}), std::nullopt);
+  Build();
+  EXPECT_THAT(Argv(Tier::kWorker), Not(Contains(StartsWith("--max-num-seqs"))));
+}
+
+TEST_F(ServeTest, ExecutablesStandBesideOurOwn) {
+  Build();
+  EXPECT_EQ(Argv(Tier::kWorker).front(), "/opt/weft/bin/weft-worker");
+  EXPECT_EQ(Argv(Tier::kScheduler).front(), "/opt/weft/bin/weft-scheduler");
+  EXPECT_EQ(Argv(Tier::kGateway).front(), "/opt/weft/bin/weft-gateway");
+}
+
+TEST_F(ServeTest, OnlyTheGatewayIsReachableFromElsewhere) {
+  options.host = "0.0.0.0";
+  Build();
+  EXPECT_THAT(Argv(Tier::kGateway), Contains("--host=0.0.0.0"));
+  EXPECT_THAT(Argv(Tier::kScheduler), Contains("--host=127.0.0.1"));
+  for (Tier tier : kTiers) EXPECT_THAT(Argv(tier), Contains("--admin-host=127.0.0.1"));
+}
+
+TEST_F(ServeTest, PortsAreChosenAndDiffer) {
+  options.port = 0;
+  Build();
+  EXPECT_THAT(Argv(Tier::kGateway), Not(Contains("--port=0")));
+  EXPECT_NE(commands.commands[0].admin_port, commands.commands[1].admin_port);
+  EXPECT_THAT(Argv(Tier::kWorker), Contains(StartsWith("--scheduler=127.0.0.1:")));
+}
+
+TEST_F(ServeTest, TheModelIsNamedAfterItsFolderUnlessToldOtherwise) {
+  options.model += "/";
+  Build();
+  EXPECT_THAT(Argv(Tier::kGateway), Contains("--served-model-name=demo"));
+  EXPECT_THAT(commands.greeting, HasSubstr(R"("model": "demo")"));
+  options.served_model_name = "mine";
+  Build();
+  EXPECT_THAT(Argv(Tier::kGateway), Contains("--served-model-name=mine"));
+}
+
+TEST_F(ServeTest, TheGreetingNamesAnAddressThatCanBeReached) {
+  options.host = "::";
+  options.port = 8123;
+  Build();
+  EXPECT_THAT(commands.greeting, HasSubstr("http://127.0.0.1:8123/v1/chat/completions"));
+  options.host = "fd00::1";
+  Build();
+  EXPECT_THAT(commands.greeting, HasSubstr("http://[fd00::1]:8123/v1"));
+}
+
+TEST_F(ServeTest, AModelThatIsNoModelFolderIsRefusedWithWhatIsMissing) {
+  EXPECT_TRUE(Validate(options).ok()) << Validate(options);
+  options.model = "/no/such/model";
+  EXPECT_THAT(Validate(options).message(), HasSubstr("there is no such folder"));
+  options.model = (folder / "demo" / "config.json").string();
+  EXPECT_THAT(Validate(options).message(), HasSubstr("is not a folder"));
+  options.model = folder.string();
+  EXPECT_THAT(Validate(options).message(), HasSubstr("has no config.json"));
+}
+
+TEST_F(ServeTest, WhatIsNotBuiltIsRefusedWithTheCause) {
+  options.quantization = "awq";
+  EXPECT_THAT(Validate(options).message(), HasSubstr("--quantization awq"));
+  options.quantization = "";
+  options.tensor_parallel_size = 2;
+  EXPECT_THAT(Validate(options).message(), HasSubstr("only 1 is built"));
+}
+
+TEST_F(ServeTest, BadFlagsAreRefusedWithWhatIsRight) {
+  EXPECT_EQ(Parse({"--dtype", "int3"}), 2);
+  EXPECT_THAT(errors, HasSubstr("bfloat16"));
+  EXPECT_EQ(Parse({"--max-modle-len", "9"}), 2);
+  EXPECT_THAT(errors, HasSubstr("did you mean --max-model-len?"));
+  EXPECT_EQ(Parse({"--max-num-seqs", "many"}), 2);
+  EXPECT_EQ(Parse({"--gpu-memory-utilization", "7"}), 2);
+}
+
+}  // namespace
+}  // namespace weft::cli
