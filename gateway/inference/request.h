@@ -20,10 +20,11 @@ struct ChatPrompt {
   text::RenderOptions render;
 };
 
-// Text is encoded as it stands, behind BOS if the model's tokenizer adds one.
-// Control tokens in it are text.
+// Text is encoded as it stands, behind BOS if the model's tokenizer adds one and
+// `add_special` is true. Control tokens in it are text.
 struct TextPrompt {
   std::string text;
+  bool add_special = true;
 };
 
 struct TokenPrompt {
