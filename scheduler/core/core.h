@@ -18,7 +18,7 @@
 //
 // Policy order is (priority, the tenant's virtual time, arrival).
 //
-// Thread safety: none; one thread owns it. Time never goes back between calls.
+// Thread safety: none; one thread owns it.
 #pragma once
 
 #include <cstdint>
