@@ -1,0 +1,176 @@
+// ops.h on the CPU: checks shapes, cuts the work and hands raw pointers to the
+// kernels.
+#include <ATen/Functions.h>
+#include <ATen/core/Tensor.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "common/check.h"
+#include "worker/ops/cpu/kernels.h"
+#include "worker/ops/cpu/thread_pool.h"
+#include "worker/ops/ops.h"
+
+namespace weft::worker::ops {
+namespace {
+
+static_assert(kBlockTokens == cpu::kBlockTokens);
+
+const cpu::Kernels& Best() {
+  static const cpu::Kernels& kernels = *cpu::AvailableKernels().front();
+  return kernels;
+}
+
+const cpu::KernelSet& KernelsFor(const at::Tensor& x) {
+  WEFT_CHECK(x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16);
+  return x.scalar_type() == at::kFloat ? Best().f32 : Best().bf16;
+}
+
+cpu::HeadDims Dims(HeadShape s) { return {s.num_heads, s.num_kv_heads, s.head_dim}; }
+
+cpu::KvPointers Pointers(const KvLayer& kv) {
+  return {kv.keys.mutable_data_ptr(), kv.values.mutable_data_ptr()};
+}
+
+// Calls part(begin, end) for pieces of [0, count), multiples of `grain` but the
+// last. A few pieces for each thread, so that one held up does not hold the rest.
+void Split(int64_t count, int64_t grain, absl::FunctionRef<void(int64_t, int64_t)> part) {
+  cpu::ThreadPool& pool = cpu::Pool();
+  const int64_t grains = (count + grain - 1) / grain;
+  const int64_t pieces = std::min<int64_t>(grains, int64_t{4} * pool.num_threads());
+  pool.Run(static_cast<int>(pieces), [&](int i) {
+    const int64_t begin = grains * i / pieces * grain;
+    part(begin, std::min(count, grains * (i + 1) / pieces * grain));
+  });
+}
+
+// Rows that are worth a thread's while.
+int64_t RowGrain(int64_t row_size) { return std::max<int64_t>(1, 16384 / row_size); }
+
+}  // namespace
+
+KvLayer MakeKvLayer(HeadShape shape, int num_blocks, at::ScalarType dtype) {
+  const int64_t size = int64_t{shape.head_dim} * kBlockTokens;
+  const auto make = [&] { return at::empty({num_blocks, shape.num_kv_heads, size}, dtype); };
+  return {make(), make()};
+}
+
+void Embedding(const at::Tensor& table, std::span<const int32_t> ids, at::Tensor out) {
+  WEFT_CHECK(table.size(1) == out.size(1) && out.size(0) == static_cast<int64_t>(ids.size()));
+  GatherRows(table, ids, out);
+}
+
+void GatherRows(const at::Tensor& x, std::span<const int32_t> rows, at::Tensor out) {
+  WEFT_CHECK(x.scalar_type() == out.scalar_type());
+  const int64_t row_bytes = x.size(1) * x.element_size();
+  const char* from = static_cast<const char*>(x.const_data_ptr());
+  char* to = static_cast<char*>(out.mutable_data_ptr());
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::memcpy(to + i * row_bytes, from + rows[i] * row_bytes, row_bytes);
+  }
+}
+
+void AddRmsNorm(const std::optional<at::Tensor>& delta, at::Tensor residual,
+                const at::Tensor& weight, float epsilon, at::Tensor out) {
+  const cpu::NormArgs args = {.delta = delta ? delta->const_data_ptr() : nullptr,
+                              .residual = residual.mutable_data_ptr(),
+                              .weight = weight.const_data_ptr(),
+                              .out = out.mutable_data_ptr(),
+                              .hidden = residual.size(1),
+                              .epsilon = epsilon};
+  const auto kernel = KernelsFor(residual).add_rms_norm;
+  Split(residual.size(0), RowGrain(residual.size(1)),
+        [&](int64_t begin, int64_t end) { kernel(args, begin, end); });
+}
+
+void Linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor out) {
+  WEFT_CHECK(x.size(1) == weight.size(1) && out.size(1) == weight.size(0) &&
+             out.size(0) == x.size(0) && x.scalar_type() == weight.scalar_type());
+  const cpu::GemmArgs args = {.x = x.const_data_ptr(),
+                              .w = weight.const_data_ptr(),
+                              .bias = bias.defined() ? bias.const_data_ptr() : nullptr,
+                              .out = out.mutable_data_ptr(),
+                              .m = x.size(0),
+                              .n = weight.size(0),
+                              .k = x.size(1)};
+  const cpu::KernelSet& kernels = KernelsFor(x);
+  const auto kernel = out.scalar_type() == at::kFloat ? kernels.gemm_f32 : kernels.gemm;
+  // Sixteen columns: no two threads write one cache line of out.
+  Split(args.n, 16, [&](int64_t begin, int64_t end) { kernel(args, begin, end); });
+}
+
+void RotaryAngles(std::span<const int32_t> positions, double theta, at::Tensor cos,
+                  at::Tensor sin) {
+  const int64_t half = cos.size(1);
+  std::vector<float> inverse(half);
+  for (int64_t i = 0; i < half; ++i) {
+    const float exponent = static_cast<float>(2 * i) / static_cast<float>(2 * half);
+    inverse[i] = 1.0f / std::pow(static_cast<float>(theta), exponent);
+  }
+  float* to_cos = cos.mutable_data_ptr<float>();
+  float* to_sin = sin.mutable_data_ptr<float>();
+  Split(static_cast<int64_t>(positions.size()), 64, [&](int64_t begin, int64_t end) {
+    for (int64_t t = begin; t < end; ++t) {
+      for (int64_t i = 0; i < half; ++i) {
+        const float angle = static_cast<float>(positions[t]) * inverse[i];
+        to_cos[t * half + i] = std::cos(angle);
+        to_sin[t * half + i] = std::sin(angle);
+      }
+    }
+  });
+}
+
+void RotateAndStore(at::Tensor qkv, const at::Tensor& cos, const at::Tensor& sin,
+                    const Batch& batch, HeadShape shape, KvLayer& kv) {
+  WEFT_CHECK(qkv.scalar_type() == kv.keys.scalar_type());
+  const cpu::RopeArgs args = {.qkv = qkv.mutable_data_ptr(),
+                              .cos = cos.const_data_ptr<float>(),
+                              .sin = sin.const_data_ptr<float>(),
+                              .slots = batch.kv_slots.data(),
+                              .kv = Pointers(kv),
+                              .dims = Dims(shape)};
+  const auto kernel = KernelsFor(qkv).rope_and_store;
+  Split(batch.num_tokens(), RowGrain(qkv.size(1)),
+        [&](int64_t begin, int64_t end) { kernel(args, begin, end); });
+}
+
+void PagedAttention(const at::Tensor& qkv, const Batch& batch, HeadShape shape, const KvLayer& kv,
+                    at::Tensor out) {
+  const cpu::AttentionArgs args = {.qkv = qkv.const_data_ptr(),
+                                   .kv = Pointers(kv),
+                                   .out = out.mutable_data_ptr(),
+                                   .dims = Dims(shape)};
+  const auto kernel = KernelsFor(qkv).attend;
+  const int group = shape.num_heads / shape.num_kv_heads;
+  WEFT_CHECK(group <= cpu::kMaxGroup && shape.head_dim <= cpu::kMaxHeadDim);
+
+  // A prompt's tokens share a pass over the KV, as many as a task can hold.
+  const int max_tokens = std::max(1, cpu::kMaxGroup / 2 / group);
+  std::vector<cpu::AttentionTask> tasks;
+  for (int row = 0; row < batch.num_rows(); ++row) {
+    const int end = batch.row_starts[row + 1];
+    for (int token = batch.row_starts[row]; token < end; token += max_tokens) {
+      for (int head = 0; head < shape.num_kv_heads; ++head) {
+        tasks.push_back({.blocks = batch.blocks.data() + batch.block_starts[row],
+                         .first_token = token,
+                         .num_tokens = std::min(max_tokens, end - token),
+                         .first_position = batch.positions[token],
+                         .kv_head = head});
+      }
+    }
+  }
+  cpu::Pool().Run(static_cast<int>(tasks.size()), [&](int i) { kernel(args, tasks[i]); });
+}
+
+void SiluMul(const at::Tensor& gate_up, at::Tensor out) {
+  WEFT_CHECK(gate_up.size(1) == 2 * out.size(1) && gate_up.size(0) == out.size(0));
+  const cpu::SiluArgs args = {.gate_up = gate_up.const_data_ptr(),
+                              .out = out.mutable_data_ptr(),
+                              .intermediate = out.size(1)};
+  const auto kernel = KernelsFor(gate_up).silu_mul;
+  Split(out.size(0), RowGrain(out.size(1)),
+        [&](int64_t begin, int64_t end) { kernel(args, begin, end); });
+}
+
+}  // namespace weft::worker::ops
