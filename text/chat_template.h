@@ -3,8 +3,13 @@
 // chat_template.jinja).
 //
 // Control tokens that the template writes become control tokens; the same
-// characters inside a message stay text. A template that writes BOS itself (R1's
-// does) is not given a second one.
+// characters inside a message stay text. One exception: <think> and </think> in an
+// assistant's content stay tags, for templates cut past reasoning off at them and
+// a message to be continued may have begun with it. The template alone decides on
+// BOS (R1's writes it); none is added.
+//
+// The template runs as in transformers: Python's string methods, raise_exception,
+// strftime_now, tojson, trimmed blocks; tools and documents are none.
 //
 // Thread safety: every const method may be called from any thread at once.
 #pragma once
@@ -26,7 +31,9 @@ struct ChatMessage {
 
 struct RenderOptions {
   bool add_generation_prompt = true;
-  bool continue_final_message = false;  // the last message is left open
+  // The prompt ends where the last message's content ends, to be continued; no
+  // generation prompt then. InvalidArgument if the template drops that message.
+  bool continue_final_message = false;
 };
 
 class ChatTemplate {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <ctime>
+#include <random>
 
 #include "text/test_models.h"
 
@@ -128,6 +129,33 @@ TEST_F(TinyChat, MessagesMayHoldTheQuotingSignsThemselves) {
     EXPECT_EQ(chat.Encode({{"user", text}}, kBare), expected);
     EXPECT_EQ(chat.Render({{"user", "a"}, {"assistant", text}}, kContinue),
               "<bos><|user|>a<|assistant|>" + text);
+  }
+}
+
+TEST_F(TinyChat, NoMessageEverBecomesControlTokens) {
+  Chat chat = With("{% for m in messages %}<|user|>{{ m.content }}<bos>{% endfor %}");
+  const uint32_t seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  const std::string_view pieces[] = {"<eos>", "<bos>", "<|user|>", "<think>", "</think>", "<",
+                                     "</",    "<|",    "user|>",   ">",       "hello",    "é",
+                                     " ",     "\n",    "\uFDD0",   "\uFDD1",  "\uFDD2",   "\uFDD3"};
+  for (int round = 0; round < 1000; ++round) {
+    Messages messages(random() % 4);
+    std::string rendered;
+    Ids ids;
+    for (ChatMessage& message : messages) {
+      message.role = "user";
+      for (int i = random() % 12; i > 0; --i)
+        message.content += pieces[random() % std::size(pieces)];
+      rendered += "<|user|>" + message.content + "<bos>";
+      const Ids as_text = *chat.tokenizer().Encode(message.content, SpecialTokens::kAsText);
+      ids.push_back(chat.Id("<|user|>"));
+      ids.insert(ids.end(), as_text.begin(), as_text.end());
+      ids.push_back(chat.Id("<bos>"));
+    }
+    ASSERT_EQ(chat.Render(messages), rendered);
+    ASSERT_EQ(chat.Encode(messages), ids) << rendered;
   }
 }
 
