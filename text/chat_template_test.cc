@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <ctime>
 #include <random>
 
@@ -13,7 +14,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
-using ::testing::Not;
 
 using Ids = std::vector<TokenId>;
 using Messages = std::vector<ChatMessage>;
@@ -300,6 +300,31 @@ TEST_F(TinyChat, OfNamedTemplatesTheDefaultIsUsed) {
   EXPECT_EQ(Chat(model_.dir()).Render({{"user", "a"}}), "D");
   // The file of its own comes first.
   EXPECT_EQ(With("J").Render({{"user", "a"}}), "J");
+}
+
+TEST(DemoModels, TalkInTheirTemplates) {
+  int num_models = 0;
+  const std::filesystem::path models = WEFT_SOURCE_DIR "/models";
+  if (std::filesystem::exists(models)) {
+    for (const auto& entry : std::filesystem::directory_iterator(models)) {
+      if (!std::filesystem::exists(entry.path() / "tokenizer.json")) continue;
+      ++num_models;
+      SCOPED_TRACE(entry.path().filename().string());
+      Chat chat(entry.path());
+      const std::string eos(chat.tokenizer().TokenBytes(chat.tokenizer().eos_id()));
+      ASSERT_FALSE(eos.empty());
+      const std::string text = "What is 7 + 5? Ünïcode 日本 👋\n" + eos;
+      // The end token in the question is text: it is an id only where the template
+      // writes it, as often as for a question without it.
+      const Ids asked = chat.Encode({{"user", text}}, kPrompt);
+      const Ids plain = chat.Encode({{"user", "x"}}, kPrompt);
+      EXPECT_EQ(std::count(asked.begin(), asked.end(), chat.tokenizer().eos_id()),
+                std::count(plain.begin(), plain.end(), chat.tokenizer().eos_id()));
+      EXPECT_EQ(*chat.tokenizer().Decode(asked, false), chat.Render({{"user", text}}, kPrompt));
+      EXPECT_THAT(chat.Render({{"user", text}}, kPrompt), HasSubstr(text));
+    }
+  }
+  if (num_models == 0) GTEST_SKIP() << "no model with a tokenizer in " << models;
 }
 
 // The expected prompts and ids are transformers 4.57's (apply_chat_template).
