@@ -1,0 +1,280 @@
+#include "gateway/openai/api.h"
+
+#include <algorithm>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/version.h"
+#include "gateway/http/http_metrics.h"
+#include "gateway/openai/error.h"
+#include "gateway/openai/generation.h"
+#include "gateway/openai/json_writer.h"
+#include "gateway/openai/request.h"
+
+namespace weft::openai {
+namespace {
+
+using http::Exchange;
+using http::HttpRequest;
+using http::HttpResponse;
+
+constexpr int kPoolThreads = 2;
+// Bodies that wait to be read or tokenized. More wait longer than clients do.
+constexpr size_t kMaxWaiting = 256;
+
+constexpr std::string_view kChat = "/v1/chat/completions";
+constexpr std::string_view kCompletions = "/v1/completions";
+constexpr std::string_view kModels = "/v1/models";
+constexpr std::string_view kModel = "/v1/models/{id}";
+constexpr std::string_view kTokenize = "/tokenize";
+constexpr std::string_view kDetokenize = "/detokenize";
+constexpr std::string_view kHealth = "/health";
+constexpr std::string_view kVersionRoute = "/version";
+
+constexpr std::string_view kModelPrefix = "/v1/models/";
+
+// The route's template; empty if there is none.
+std::string_view FindRoute(std::string_view path) {
+  for (const std::string_view route :
+       {kChat, kCompletions, kModels, kTokenize, kDetokenize, kHealth, kVersionRoute}) {
+    if (path == route) return route;
+  }
+  if (path.size() > kModelPrefix.size() && path.starts_with(kModelPrefix)) return kModel;
+  return {};
+}
+
+bool TakesBody(std::string_view route) {
+  return route == kChat || route == kCompletions || route == kTokenize || route == kDetokenize;
+}
+
+// application/json and kin, in UTF-8. Absent is taken for it.
+bool IsJson(std::string_view content_type) {
+  if (content_type.empty()) return true;
+  const size_t semicolon = content_type.find(';');
+  std::string type(http::TrimBlanks(content_type.substr(0, semicolon)));
+  std::transform(type.begin(), type.end(), type.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  if (type != "application/json" &&
+      !(type.starts_with("application/") && type.ends_with("+json"))) {
+    return false;
+  }
+  if (semicolon == std::string_view::npos) return true;
+  std::string_view parameter = http::TrimBlanks(content_type.substr(semicolon + 1));
+  constexpr std::string_view kCharset = "charset=";
+  if (!http::EqualsIgnoreCase(parameter.substr(0, kCharset.size()), kCharset)) return true;
+  parameter.remove_prefix(kCharset.size());
+  if (parameter.size() >= 2 && parameter.front() == '"' && parameter.back() == '"') {
+    parameter = parameter.substr(1, parameter.size() - 2);
+  }
+  return http::EqualsIgnoreCase(parameter, "utf-8") || http::EqualsIgnoreCase(parameter, "utf8");
+}
+
+HttpResponse Preflight(const HttpRequest& request, std::string_view allow) {
+  HttpResponse response{.status = 204};
+  response.headers.emplace_back("Allow", allow);
+  response.headers.emplace_back("Access-Control-Allow-Methods", allow);
+  // "*" would not cover Authorization. What the browser wants to send is no secret.
+  const std::string_view wanted = request.Header("access-control-request-headers");
+  response.headers.emplace_back(
+      "Access-Control-Allow-Headers",
+      wanted.empty() ? "authorization, content-type, x-request-id" : wanted);
+  response.headers.emplace_back("Access-Control-Max-Age", "86400");
+  return response;
+}
+
+void AppendModel(std::string& out, const gateway::ModelInfo& model) {
+  out += "{\"id\":";
+  AppendQuotedBytes(out, model.id);
+  out += ",\"object\":\"model\",\"created\":";
+  AppendInt(out, model.created);
+  out += ",\"owned_by\":\"weft\",\"root\":";
+  AppendQuotedBytes(out, model.root);
+  out += ",\"parent\":null,\"max_model_len\":";
+  if (model.max_model_len > 0) {
+    AppendInt(out, model.max_model_len);
+  } else {
+    out += "null";
+  }
+  out += '}';
+}
+
+HttpResponse Models(const gateway::Service& service) {
+  std::string body = "{\"object\":\"list\",\"data\":[";
+  bool first = true;
+  for (const gateway::ModelInfo& model : service.Models()) {
+    if (!std::exchange(first, false)) body += ',';
+    AppendModel(body, model);
+  }
+  body += "]}";
+  return {.body = std::move(body)};
+}
+
+HttpResponse OneModel(const gateway::Service& service, const std::string& id) {
+  for (const gateway::ModelInfo& model : service.Models()) {
+    if (model.id != id) continue;
+    HttpResponse response;
+    AppendModel(response.body, model);
+    return response;
+  }
+  absl::Status status = absl::NotFoundError(absl::StrCat("The model `", id, "` does not exist."));
+  status.SetPayload(gateway::kParamPayload, absl::Cord("model"));
+  status.SetPayload(gateway::kCodePayload, absl::Cord("model_not_found"));
+  return ErrorResponse(status);
+}
+
+HttpResponse Tokenize(const gateway::Service& service, const std::string& body) {
+  absl::StatusOr<TokenizeCall> call = ParseTokenize(body);
+  if (!call.ok()) return ErrorResponse(call.status());
+  const absl::StatusOr<std::vector<text::TokenId>> tokens = service.Tokenize(call->request);
+  if (!tokens.ok()) return ErrorResponse(tokens.status());
+  int max_model_len = 0;
+  for (const gateway::ModelInfo& model : service.Models()) {
+    if (call->request.model.empty() || model.id == call->request.model) {
+      max_model_len = model.max_model_len;
+      break;
+    }
+  }
+  HttpResponse response;
+  std::string& out = response.body;
+  out += "{\"count\":";
+  AppendInt(out, static_cast<long long>(tokens->size()));
+  out += ",\"max_model_len\":";
+  AppendInt(out, max_model_len);
+  out += ",\"tokens\":[";
+  for (size_t i = 0; i < tokens->size(); ++i) {
+    if (i > 0) out += ',';
+    AppendInt(out, (*tokens)[i]);
+  }
+  out += "],\"token_strs\":";
+  if (call->return_token_strs) {
+    out += '[';
+    for (size_t i = 0; i < tokens->size(); ++i) {
+      if (i > 0) out += ',';
+      AppendQuotedBytes(out, service.TokenText(call->request.model, (*tokens)[i]));
+    }
+    out += "]}";
+  } else {
+    out += "null}";
+  }
+  return response;
+}
+
+HttpResponse Detokenize(const gateway::Service& service, const std::string& body) {
+  const absl::StatusOr<DetokenizeCall> call = ParseDetokenize(body);
+  if (!call.ok()) return ErrorResponse(call.status());
+  const absl::StatusOr<std::string> text = service.Detokenize(call->model, call->tokens);
+  if (!text.ok()) return ErrorResponse(text.status());
+  HttpResponse response{.body = "{\"prompt\":"};
+  AppendQuotedBytes(response.body, *text);
+  response.body += '}';
+  return response;
+}
+
+// An answer that a pool thread makes.
+class PooledAnswer : public Exchange {
+ public:
+  PooledAnswer(WorkPool& pool, std::function<HttpResponse()> make, http::Waker waker) {
+    const bool accepted =
+        pool.Run([state = state_, make = std::move(make), waker = std::move(waker)] {
+          HttpResponse response = make();
+          {
+            std::lock_guard lock(state->mutex);
+            state->response = std::move(response);
+          }
+          waker();
+        });
+    if (!accepted) {
+      state_->response = ErrorResponse(absl::UnavailableError("The server is overloaded."));
+    }
+  }
+
+  void Advance(http::ResponseWriter& writer) override {
+    std::lock_guard lock(state_->mutex);
+    if (state_->response) writer.Reply(*std::exchange(state_->response, std::nullopt));
+  }
+
+ private:
+  struct State {
+    std::mutex mutex;
+    std::optional<HttpResponse> response;
+  };
+  const std::shared_ptr<State> state_ = std::make_shared<State>();
+};
+
+HttpResponse MethodNotAllowed(const HttpRequest& request, std::string_view allow) {
+  HttpResponse response = ErrorResponse(
+      405, absl::StrCat(request.method, " is not allowed here: use ", std::string(allow)));
+  response.headers.emplace_back("Allow", allow);
+  return response;
+}
+
+}  // namespace
+
+Api::Api(gateway::Service& service) : service_(service), pool_(kPoolThreads, kMaxWaiting) {}
+
+http::Handler Api::handler() {
+  return [this](HttpRequest request, http::Waker waker) {
+    return Route(std::move(request), std::move(waker));
+  };
+}
+
+http::Routed Api::Route(HttpRequest request, http::Waker waker) {
+  const std::string_view route = FindRoute(request.path);
+  const bool takes_body = TakesBody(route);
+  const std::string_view allow = route.empty() ? "GET, HEAD, POST, OPTIONS"
+                                 : takes_body  ? "POST, OPTIONS"
+                                               : "GET, HEAD, OPTIONS";
+  const auto answer = [&](HttpResponse response) {
+    return http::Routed{http::Answer(std::move(response)),
+                        route.empty() ? http::kOtherRoute : route};
+  };
+  if (request.method == "OPTIONS") return answer(Preflight(request, allow));
+  if (route.empty()) {
+    return answer(ErrorResponse(
+        404, absl::StrCat("There is no ", request.method, " ", request.path, "."), "unknown_url"));
+  }
+  if (takes_body ? request.method != "POST" : request.method != "GET" && request.method != "HEAD") {
+    return answer(MethodNotAllowed(request, allow));
+  }
+  if (takes_body && !IsJson(request.Header("content-type"))) {
+    return answer(ErrorResponse(415, "Content-Type must be application/json, in UTF-8."));
+  }
+  if (route == kChat || route == kCompletions) {
+    return {MakeGeneration(route == kChat ? Endpoint::kChat : Endpoint::kCompletion, service_,
+                           pool_, std::move(request), std::move(waker)),
+            route};
+  }
+  if (route == kTokenize || route == kDetokenize) {
+    auto make = [this, route, body = std::move(request.body)] {
+      return route == kTokenize ? Tokenize(service_, body) : Detokenize(service_, body);
+    };
+    return {std::make_unique<PooledAnswer>(pool_, std::move(make), std::move(waker)), route};
+  }
+  if (route == kModels) return answer(Models(service_));
+  if (route == kModel) return answer(OneModel(service_, request.path.substr(kModelPrefix.size())));
+  if (route == kVersionRoute) {
+    return answer({.body = absl::StrCat("{\"version\":\"", std::string(kVersion), "\"}")});
+  }
+  const absl::Status ready = service_.Ready();
+  if (!ready.ok()) {
+    return answer(ErrorResponse(absl::UnavailableError(ready.message())));
+  }
+  return answer({.body = "{\"status\":\"ok\"}"});
+}
+
+void ConfigureHttp(http::HttpOptions& options) {
+  options.common_headers =
+      "Access-Control-Allow-Origin: *\r\n"
+      "Access-Control-Expose-Headers: x-request-id, retry-after, retry-after-ms\r\n";
+  options.render_refusal = [](const http::HttpRefusal& refusal) {
+    return ErrorResponse(refusal.status, refusal.message);
+  };
+}
+
+}  // namespace weft::openai

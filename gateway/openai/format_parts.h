@@ -1,0 +1,19 @@
+// Pieces of JSON that chat and completions share. For format.cc and its two kin.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "gateway/inference/event.h"
+#include "gateway/openai/format.h"
+
+namespace weft::openai {
+
+// {"id":...,"choices":[
+void AppendHead(std::string& out, const AnswerHead& head, std::string_view object);
+// {"prompt_tokens":...}
+void AppendUsage(std::string& out, const gateway::Usage& usage);
+// ,"finish_reason":"stop","stop_reason":null
+void AppendFinish(std::string& out, const gateway::ChoiceFinished& finished);
+
+}  // namespace weft::openai

@@ -1,0 +1,23 @@
+// One call of a generating endpoint, from its body to its last byte.
+//
+//   parse  ->  Service::Start for each prompt  ->  events  ->  answer or stream
+//
+// Nothing is sent before the first event, so that what fails early is answered with
+// its status. Destroyed early, it cancels all that it started.
+#pragma once
+
+#include <memory>
+
+#include "gateway/http/exchange.h"
+#include "gateway/inference/service.h"
+#include "gateway/openai/request.h"
+#include "gateway/openai/work_pool.h"
+
+namespace weft::openai {
+
+// `service` and `pool` outlive the exchange.
+std::unique_ptr<http::Exchange> MakeGeneration(Endpoint endpoint, gateway::Service& service,
+                                               WorkPool& pool, http::HttpRequest request,
+                                               http::Waker waker);
+
+}  // namespace weft::openai

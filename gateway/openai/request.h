@@ -1,0 +1,49 @@
+// OpenAI's JSON (with vLLM's extensions) to gateway::Request. Types and shapes are
+// judged here, values by Service::Start, once for every codec.
+//
+// Accepted without effect: user, metadata, store and their like. Refused by name:
+// what this server cannot do and must not ignore in silence (tools, schemas, ...).
+// Unknown fields are accepted and logged at debug.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "gateway/inference/request.h"
+
+namespace weft::openai {
+
+enum class Endpoint { kChat, kCompletion };
+
+struct GenerationCall {
+  Endpoint endpoint = Endpoint::kChat;
+  // One per prompt: completions take several at once. Never empty.
+  std::vector<gateway::Request> requests;
+  bool stream = false;
+  bool include_usage = false;
+  bool continuous_usage = false;  // usage so far in every chunk
+  bool echo = false;              // completions: the prompt's text comes first
+};
+
+struct TokenizeCall {
+  gateway::Request request;
+  bool return_token_strs = false;
+};
+
+struct DetokenizeCall {
+  std::string model;
+  std::vector<int64_t> tokens;
+};
+
+// Choices of one call, over all its prompts.
+inline constexpr int64_t kMaxChoices = 2048;
+
+absl::StatusOr<GenerationCall> ParseChat(std::string_view body);
+absl::StatusOr<GenerationCall> ParseCompletion(std::string_view body);
+absl::StatusOr<TokenizeCall> ParseTokenize(std::string_view body);
+absl::StatusOr<DetokenizeCall> ParseDetokenize(std::string_view body);
+
+}  // namespace weft::openai
