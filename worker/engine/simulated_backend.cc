@@ -1,0 +1,142 @@
+#include "worker/engine/simulated_backend.h"
+
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "worker/engine/slot_table.h"
+
+namespace weft::worker {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class SimulatedBackend final : public Backend {
+ public:
+  SimulatedBackend(const SimulatedOptions& options, const sim::GpuRoofline& gpu,
+                   const BackendLimits& limits)
+      : gpu_(gpu),
+        shape_(options.shape),
+        speed_(options.speed),
+        limits_(limits),
+        fingerprint_(absl::StrCat("model=", options.model_name,
+                                  ";backend=simulated;vocab_size=", options.vocab_size)),
+        device_(absl::StrCat("simulated ", std::string(gpu.name))),
+        slots_(limits) {}
+
+  const BackendLimits& limits() const override { return limits_; }
+  const std::string& fingerprint() const override { return fingerprint_; }
+  const std::string& device() const override { return device_; }
+  absl::StatusOr<StepResult> Execute(const StepCommand& command) override;
+  void Reset() override { slots_.Reset(); }
+
+ private:
+  sim::StepLoad LoadOf(const std::vector<StepRowPlan>& rows) const;
+  RowResult Sample(const Slot& slot) const;
+
+  const sim::GpuRoofline& gpu_;
+  const sim::ModelShape shape_;
+  const double speed_;
+  const BackendLimits limits_;
+  const std::string fingerprint_;
+  const std::string device_;
+  SlotTable slots_;
+  bool is_precise_ = false;  // the thread's timers
+};
+
+absl::StatusOr<StepResult> SimulatedBackend::Execute(const StepCommand& command) {
+  const Clock::time_point started = Clock::now();
+  if (!is_precise_) {
+    // By default the kernel lets a thread sleep 50 us longer: 6% of a step.
+    prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
+    is_precise_ = true;
+  }
+  auto rows = slots_.Begin(command);
+  if (!rows.ok()) return rows.status();
+  const double seconds = sim::StepSeconds(gpu_, shape_, LoadOf(*rows)) / speed_;
+  StepResult result{.step_id = command.step_id, .rows = {}};
+  result.rows.reserve(rows->size());
+  for (const StepRowPlan& row : *rows) {
+    result.rows.push_back(row.samples ? Sample(slots_.slot(row.slot)) : RowResult{});
+  }
+  slots_.Finish(*rows, result.rows);
+  std::this_thread::sleep_until(started + std::chrono::duration_cast<Clock::duration>(
+                                              std::chrono::duration<double>(seconds)));
+  result.forward_us =
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started).count();
+  return result;
+}
+
+sim::StepLoad SimulatedBackend::LoadOf(const std::vector<StepRowPlan>& rows) const {
+  sim::StepLoad load;
+  for (const StepRowPlan& row : rows) load.AddRow(row.first_position, row.num_tokens, row.samples);
+  return load;
+}
+
+// A distribution as flat as the hash: every token has the same probability.
+RowResult SimulatedBackend::Sample(const Slot& slot) const {
+  const SamplingParams& sampling = slot.sampling.params();
+  const int vocab_size = limits_.vocab_size;
+  const TokenId token = SimulatedOutput(sampling, slot.sampling.num_output_tokens(), vocab_size);
+  RowResult row{.tokens = {token}, .logprobs = {}};
+  if (sampling.num_logprobs) {
+    const float logprob = -std::log(static_cast<float>(vocab_size));
+    TokenLogprobs logprobs{.logprob = logprob, .top_tokens = {}, .top_logprobs = {}};
+    for (int i = 0; i < std::min(*sampling.num_logprobs, vocab_size); ++i) {
+      logprobs.top_tokens.push_back(i);
+      logprobs.top_logprobs.push_back(logprob);
+    }
+    row.logprobs.push_back(std::move(logprobs));
+  }
+  return row;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Backend>> MakeSimulatedBackend(const SimulatedOptions& options) {
+  const sim::GpuRoofline* gpu = sim::FindGpu(options.gpu);
+  if (gpu == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat("no simulated GPU is called ", options.gpu));
+  }
+  if (!(options.speed > 0)) return absl::InvalidArgumentError("the speed must be above 0");
+  if (options.vocab_size <= kMaxStopTokens) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a vocabulary of ", options.vocab_size, " ids; stop tokens alone may be ", kMaxStopTokens));
+  }
+  const double weight_bytes = (options.shape.body_parameters + options.shape.head_parameters) *
+                              options.shape.bytes_per_weight;
+  const double kv_bytes = options.kv_bytes > 0
+                              ? static_cast<double>(options.kv_bytes)
+                              : gpu->memory_bytes * options.memory_utilization - weight_bytes;
+  BackendLimits limits;
+  const double num_blocks =
+      std::floor(kv_bytes / (options.shape.kv_bytes_per_token * limits.block_tokens));
+  if (num_blocks < 1) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no room for KV: the weights take ", weight_bytes / 1e9, " GB of the ",
+                     std::string(gpu->name), "'s ", gpu->memory_bytes / 1e9, " GB"));
+  }
+  limits.num_blocks = static_cast<int>(std::min(num_blocks, 1e8));
+  limits.max_rows = options.max_num_seqs;
+  limits.max_step_tokens = options.max_num_batched_tokens;
+  limits.max_steps_in_flight = 2;
+  limits.max_context_tokens = static_cast<int>(std::min<int64_t>(
+      options.max_context_tokens, int64_t{limits.num_blocks} * limits.block_tokens));
+  limits.vocab_size = options.vocab_size;
+  return std::make_unique<SimulatedBackend>(options, *gpu, limits);
+}
+
+TokenId SimulatedOutput(const SamplingParams& sampling, int output_index, int vocab_size) {
+  TokenId token = sim::SimulatedToken(0, sampling.seed, output_index, vocab_size);
+  const auto& stops = sampling.stop_token_ids;
+  while (std::find(stops.begin(), stops.end(), token) != stops.end()) {
+    token = (token + 1) % vocab_size;
+  }
+  return token;
+}
+
+}  // namespace weft::worker

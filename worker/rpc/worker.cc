@@ -1,0 +1,205 @@
+#include "worker/rpc/worker.h"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <exception>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "common/grpc_channel.h"
+#include "worker/rpc/step_codec.h"
+
+namespace weft::worker {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr milliseconds kWelcomePatience = seconds(10);
+// What a scheduler may take to close its side once we have closed ours.
+constexpr milliseconds kFinishPatience = seconds(5);
+// A scheduler that restarts is back within seconds; its streams wait for us.
+constexpr milliseconds kFirstPause{50};
+constexpr milliseconds kLongestPause{1000};
+// The scheduler gives a step up after as long (or ten times what it expected).
+constexpr seconds kStuckStep{30};
+
+std::string UniqueId() {
+  char host[256] = "localhost";
+  gethostname(host, sizeof(host) - 1);
+  return absl::StrCat(host, "-", getpid(), "-",
+                      std::chrono::system_clock::now().time_since_epoch().count());
+}
+
+// Trying again will not help: the scheduler has looked at our Hello and said no.
+bool IsRefusal(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kFailedPrecondition ||
+         status.code() == absl::StatusCode::kInvalidArgument ||
+         status.code() == absl::StatusCode::kUnimplemented;
+}
+
+absl::StatusOr<StepResult> ExecuteGuarded(Backend& backend, const StepCommand& command) {
+  try {
+    return backend.Execute(command);
+  } catch (const std::exception& e) {
+    return absl::InternalError(e.what());
+  }
+}
+
+int64_t MicrosBetween(Clock::time_point from, Clock::time_point to) {
+  return std::chrono::duration_cast<std::chrono::microseconds>(to - from).count();
+}
+
+}  // namespace
+
+Worker::Worker(Backend& backend, WorkerMetrics& metrics, std::string scheduler_address)
+    : backend_(backend), metrics_(metrics), address_(std::move(scheduler_address)) {
+  hello_.set_worker_id(UniqueId());
+  hello_.set_fingerprint(backend.fingerprint());
+  hello_.set_device(backend.device());
+  ToProto(backend.limits(), *hello_.mutable_limits());
+}
+
+absl::Status Worker::Run() {
+  auto stub = v1::WorkerService::NewStub(PeerChannel(address_));
+  milliseconds pause = kFirstPause;
+  absl::Status last_told;
+  while (!Stopping()) {
+    auto attachment = Attachment::Dial(*stub, {.hello = hello_, .min_epoch = epoch_});
+    {
+      std::lock_guard lock(mutex_);
+      attachment_ = attachment;
+      if (stopping_) attachment->Leave();
+    }
+    const bool welcomed = attachment->AwaitWelcome(kWelcomePatience);
+    absl::Status served = welcomed ? Serve(*attachment) : absl::OkStatus();
+    {
+      std::lock_guard lock(mutex_);
+      attachment_ = nullptr;
+    }
+    absl::Status ended = attachment->Finish(kFinishPatience);
+    if (welcomed) backend_.Reset();
+    if (!served.ok()) return served;
+    if (Stopping()) break;
+    if (IsRefusal(ended)) {
+      return absl::Status(ended.code(), absl::StrCat("the scheduler at ", address_,
+                                                     " refuses this worker: ", ended.message()));
+    }
+    if (welcomed) {
+      pause = kFirstPause;
+      spdlog::warn("detached from the scheduler at {}: {}", address_,
+                   ended.ok() ? "it drains" : ended.ToString());
+    } else if (ended != last_told) {
+      spdlog::warn("no scheduler at {} yet, trying on: {}", address_, ended.ToString());
+    }
+    last_told = ended;
+    Pause(pause);
+    pause = std::min(pause * 2, kLongestPause);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Worker::Serve(Attachment& attachment) {
+  epoch_ = attachment.epoch();
+  spdlog::info("attached to the scheduler at {}, term {}", address_, epoch_);
+  {
+    std::lock_guard lock(mutex_);
+    attached_ = true;
+  }
+  metrics_.ready.Set(1);
+  last_step_id_ = 0;
+  std::thread heartbeats([&] { Heartbeats(attachment); });
+  absl::Status served = ServeSteps(attachment);
+  {
+    std::lock_guard lock(mutex_);
+    attached_ = false;
+    changed_.notify_all();
+  }
+  metrics_.ready.Set(0);
+  heartbeats.join();
+  return served;
+}
+
+absl::Status Worker::ServeSteps(Attachment& attachment) {
+  while (true) {
+    const Clock::time_point idle_since = Clock::now();
+    std::unique_ptr<QueuedStep> step = attachment.NextStep();
+    metrics_.idle_seconds.Increment(
+        std::chrono::duration<double>(Clock::now() - idle_since).count());
+    if (!step) return absl::OkStatus();
+    absl::Status ran = RunStep(attachment, *step);
+    if (ran.ok()) {
+      failures_in_row_ = 0;
+      attachment.Recycle(std::move(step));
+      continue;
+    }
+    spdlog::error("step {} failed: {}", step->command.step_id, ran.ToString());
+    attachment.SendFault(step->command.step_id, std::string(ran.message()));
+    // A command that breaks the contract says nothing about the device.
+    if (ran.code() == absl::StatusCode::kInvalidArgument) {
+      metrics_.errors_contract.Increment();
+      return absl::OkStatus();
+    }
+    metrics_.errors_step.Increment();
+    if (++failures_in_row_ < 2) return absl::OkStatus();
+    return absl::Status(ran.code(),
+                        absl::StrCat("the device failed twice in a row, last: ", ran.message()));
+  }
+}
+
+absl::Status Worker::RunStep(Attachment& attachment, QueuedStep& step) {
+  const Clock::time_point started = Clock::now();
+  step_started_ns_ = started.time_since_epoch().count();
+  absl::StatusOr<StepResult> result = ExecuteGuarded(backend_, step.command);
+  step_started_ns_ = 0;
+  if (!result.ok()) return result.status();
+  last_step_id_ = result->step_id;
+  result->queue_us = MicrosBetween(step.received, started);
+  attachment.SendDone(*result);
+  metrics_.CountStep(step.command, *result);
+  return absl::OkStatus();
+}
+
+void Worker::Heartbeats(Attachment& attachment) {
+  std::unique_lock lock(mutex_);
+  while (!changed_.wait_for(lock, attachment.heartbeat_interval(), [&] { return !attached_; })) {
+    lock.unlock();
+    attachment.SendHeartbeat(last_step_id_);
+    lock.lock();
+  }
+}
+
+void Worker::Stop() {
+  std::lock_guard lock(mutex_);
+  stopping_ = true;
+  if (attachment_) attachment_->Leave();
+  changed_.notify_all();
+}
+
+absl::Status Worker::Ready() const {
+  std::lock_guard lock(mutex_);
+  if (stopping_) return absl::UnavailableError("draining");
+  if (!attached_) {
+    return absl::UnavailableError(absl::StrCat("not attached to the scheduler at ", address_));
+  }
+  const int64_t started_ns = step_started_ns_;
+  if (started_ns != 0 &&
+      Clock::now().time_since_epoch() - std::chrono::nanoseconds(started_ns) > kStuckStep) {
+    return absl::UnavailableError("a step does not end");
+  }
+  return absl::OkStatus();
+}
+
+bool Worker::Stopping() const {
+  std::lock_guard lock(mutex_);
+  return stopping_;
+}
+
+void Worker::Pause(milliseconds time) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, time, [&] { return stopping_; });
+}
+
+}  // namespace weft::worker

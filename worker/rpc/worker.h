@@ -1,0 +1,67 @@
+// The worker process between its backend and the scheduler: dials, attaches
+// empty, executes steps in order, answers, and attaches anew when the stream is
+// lost. The thread that calls Run is the engine's; a second one sends heartbeats
+// while a stream lives, so that a long step is not taken for death.
+//
+//              Welcome    stream lost   step fails   refused   Stop
+//   dialing    attached   dialing       –            ended     ended
+//   attached   –          dialing       dialing      –         finishing -> ended
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "absl/status/status.h"
+#include "worker/engine/backend.h"
+#include "worker/rpc/attachment.h"
+#include "worker/rpc/worker_metrics.h"
+
+namespace weft::worker {
+
+class Worker {
+ public:
+  // `backend` and `metrics` must outlive the worker.
+  Worker(Backend& backend, WorkerMetrics& metrics, std::string scheduler_address);
+
+  // Serves until Stop: OK. Otherwise why this process cannot go on: the
+  // scheduler refuses it (another model than its group's), or the device failed
+  // twice without one good step between, and only a new process can help.
+  absl::Status Run();
+
+  // Finishes the steps at hand, ends the stream, makes Run return. Any thread.
+  void Stop();
+
+  // OK while attached, and no step has run for longer than kStuckStep. Any thread.
+  absl::Status Ready() const;
+
+ private:
+  // One stream from Hello to its end.
+  absl::Status Serve(Attachment& attachment);
+  absl::Status ServeSteps(Attachment& attachment);
+  absl::Status RunStep(Attachment& attachment, QueuedStep& step);
+  void Heartbeats(Attachment& attachment);
+  bool Stopping() const;
+  void Pause(std::chrono::milliseconds time);  // Stop cuts it short
+
+  Backend& backend_;
+  WorkerMetrics& metrics_;
+  const std::string address_;
+  v1::WorkerHello hello_;
+  uint64_t epoch_ = 0;       // highest term seen
+  int failures_in_row_ = 0;  // steps failed since the last good one
+
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+  bool attached_ = false;
+  std::shared_ptr<Attachment> attachment_;  // the current one, for Stop
+
+  std::atomic<uint64_t> last_step_id_{0};
+  std::atomic<int64_t> step_started_ns_{0};  // 0: idle
+};
+
+}  // namespace weft::worker
