@@ -17,7 +17,7 @@ done
 headers=$(git ls-files '*.h' | xargs grep -LE '#include [<"](torch|ATen|c10)/')
 check_header() {
   echo "#include \"$2\"" | c++ -std=c++20 -x c++ -fsyntax-only -Wall -Wextra \
-    -Wno-missing-field-initializers -D'WEFT_VERSION="lint"' -I. -I"$1"/proto -Ibuild/cargo/include -DWEFT_SOURCE_DIR='"lint"' -
+    -Wno-missing-field-initializers -D'WEFT_VERSION="lint"' -I. -I"$1"/proto -I"$1"/text/include -DWEFT_SOURCE_DIR='"lint"' -
 }
 export -f check_header
 # shellcheck disable=SC2086
