@@ -24,7 +24,8 @@ class EventStream {
   virtual ~EventStream() = default;
 
   // Calls `readable` (on any thread, never inside this call) once, when Take has
-  // something to give. Set anew after each Take that came up short.
+  // something to give. Set anew after each Take that came up short. It may be on its
+  // way while the stream is destroyed, so it owns what it touches.
   virtual void OnReadable(std::function<void()> readable) = 0;
 
   // Everything that has happened since the last Take, adjacent deltas of a choice

@@ -1,0 +1,257 @@
+#include "gateway/inference/active_request.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace weft::gateway {
+
+using std::chrono::steady_clock;
+
+// One choice as its sequence sees it.
+class ActiveRequest::ChoiceSink final : public SequenceSink {
+ public:
+  ChoiceSink(ActiveRequest& owner, ChoicePlan given,
+             std::shared_ptr<const text::Tokenizer> tokenizer)
+      : request(owner),
+        index(given.options.index),
+        choice(std::move(given.options), std::move(tokenizer)),
+        submission(std::move(given.submission)) {}
+
+  std::optional<int> OnTokens(std::span<const TokenId> tokens,
+                              std::span<const v1::TokenLogprobs* const> logprobs) override {
+    return request.OnTokens(*this, tokens, logprobs);
+  }
+  void OnEnd(const SequenceEnd& end) override { request.OnEnd(*this, end); }
+
+  ActiveRequest& request;
+  const int index;
+  Choice choice;          // the session's thread
+  Submission submission;  // until it is submitted
+  SequenceId sequence = 0;
+  MonotonicTime last_token_at;
+  bool finished = false;  // its ChoiceFinished has been put
+};
+
+class ActiveRequest::Stream final : public EventStream {
+ public:
+  explicit Stream(std::shared_ptr<ActiveRequest> request) : request_(std::move(request)) {}
+  ~Stream() override { request_->Abandon(); }
+  void OnReadable(std::function<void()> readable) override {
+    request_->OnReadable(std::move(readable));
+  }
+  std::vector<Event> Take() override { return request_->Take(); }
+
+ private:
+  const std::shared_ptr<ActiveRequest> request_;
+};
+
+ActiveRequest::ActiveRequest(Options options, std::vector<ChoicePlan> choices,
+                             std::shared_ptr<const text::Tokenizer> tokenizer, Upstream& upstream,
+                             GatewayMetrics& metrics)
+    : options_(options),
+      tokenizer_(std::move(tokenizer)),
+      upstream_(upstream),
+      metrics_(metrics),
+      open_delta_(choices.size(), -1),
+      num_unfinished_(static_cast<int>(choices.size())),
+      usage_{.prompt_tokens = options.prompt_tokens, .cached_tokens = options.prompt_tokens} {
+  for (ChoicePlan& plan : choices) {
+    choices_.push_back(std::make_unique<ChoiceSink>(*this, std::move(plan), tokenizer_));
+  }
+}
+
+ActiveRequest::~ActiveRequest() = default;
+
+std::unique_ptr<EventStream> ActiveRequest::Start() {
+  metrics_.accepted.Increment();
+  metrics_.in_flight.Increment();
+  auto self = shared_from_this();
+  {
+    // The first choice may fail while the last is being submitted: what cancels
+    // them all waits until it knows them all.
+    std::lock_guard lock(mutex_);
+    for (auto& sink : choices_) {
+      sink->sequence = upstream_.Open(std::move(sink->submission),
+                                      std::shared_ptr<SequenceSink>(self, sink.get()));
+    }
+  }
+  return std::make_unique<Stream>(std::move(self));
+}
+
+// ---- the session's thread ----
+
+std::optional<int> ActiveRequest::OnTokens(ChoiceSink& sink, std::span<const TokenId> tokens,
+                                           std::span<const v1::TokenLogprobs* const> logprobs) {
+  ObserveTokens(sink, tokens.size());
+  Delta delta{.index = sink.index};
+  for (size_t i = 0; i < tokens.size() && !sink.choice.stopped(); ++i) {
+    std::optional<TokenLogprob> logprob;
+    if (!logprobs.empty()) logprob = ReadLogprob(tokens[i], *logprobs[i]);
+    sink.choice.Push(tokens[i], std::move(logprob), delta);
+  }
+  std::function<void()> readable;
+  {
+    std::lock_guard lock(mutex_);
+    if (ended_) return std::nullopt;
+    if (!sink.choice.stopped()) {
+      Put(std::move(delta));
+    } else {
+      ChoiceFinished finished = sink.choice.Finish(FinishReason::kStop, delta);
+      Put(std::move(delta));
+      events_.emplace_back(std::move(finished));
+      sink.finished = true;
+    }
+    if (!events_.empty()) readable = std::exchange(readable_, nullptr);
+  }
+  if (readable) readable();
+  if (sink.choice.stopped()) return sink.choice.num_tokens();
+  return std::nullopt;
+}
+
+void ActiveRequest::OnEnd(ChoiceSink& sink, const SequenceEnd& end) {
+  std::function<void()> readable;
+  {
+    std::lock_guard lock(mutex_);
+    if (ended_) return;
+    if (absl::Status status = StatusOf(end); !status.ok()) {
+      if (end.kind == SequenceEnd::Kind::kRejected) metrics_.Rejected(status);
+      PutLast(Failed{.status = std::move(status),
+                     .retry_after = absl::Milliseconds(end.retry_after.count())},
+              metrics_.failed);
+      CancelAll();
+    } else {
+      if (!sink.finished) {
+        Delta delta{.index = sink.index};
+        ChoiceFinished finished = sink.choice.Finish(
+            end.kind == SequenceEnd::Kind::kLength ? FinishReason::kLength : FinishReason::kStop,
+            delta);
+        Put(std::move(delta));
+        events_.emplace_back(std::move(finished));
+        sink.finished = true;
+      }
+      usage_.completion_tokens += sink.choice.num_tokens();
+      usage_.reasoning_tokens += sink.choice.num_reasoning_tokens();
+      // The choices share one prompt: what the first had to compute, the others find.
+      usage_.cached_tokens = std::min(usage_.cached_tokens, end.num_cached_tokens);
+      if (--num_unfinished_ == 0) PutLast(Completed{.usage = usage_}, metrics_.completed);
+    }
+    readable = std::exchange(readable_, nullptr);
+  }
+  if (readable) readable();
+}
+
+absl::Status ActiveRequest::StatusOf(const SequenceEnd& end) const {
+  switch (end.kind) {
+    case SequenceEnd::Kind::kStop:
+    case SequenceEnd::Kind::kLength:
+      return absl::OkStatus();
+    case SequenceEnd::Kind::kTimeout:
+      return absl::DeadlineExceededError(
+          absl::StrFormat("The request did not finish within its timeout of %g seconds.",
+                          static_cast<double>(options_.timeout.count()) / 1000));
+    case SequenceEnd::Kind::kError:
+      return absl::InternalError(end.message.empty() ? "The request failed." : end.message);
+    case SequenceEnd::Kind::kLost:
+      return absl::UnavailableError(end.message);
+    case SequenceEnd::Kind::kRejected:
+      break;
+  }
+  switch (end.reject_code) {
+    case v1::REJECT_CODE_INVALID:
+      return absl::InvalidArgumentError(end.message);
+    case v1::REJECT_CODE_QUOTA:
+      return absl::ResourceExhaustedError(end.message);
+    default:
+      return absl::UnavailableError(end.message);
+  }
+}
+
+TokenLogprob ActiveRequest::ReadLogprob(TokenId id, const v1::TokenLogprobs& logprobs) const {
+  const auto read = [this](TokenId token, float logprob) {
+    return Logprob{
+        .id = token, .token = std::string(tokenizer_->TokenBytes(token)), .logprob = logprob};
+  };
+  TokenLogprob result{.token = read(id, logprobs.logprob())};
+  const int num_top = std::min(logprobs.top_tokens_size(), logprobs.top_logprobs_size());
+  for (int i = 0; i < num_top; ++i) {
+    result.top.push_back(read(logprobs.top_tokens(i), logprobs.top_logprobs(i)));
+  }
+  return result;
+}
+
+void ActiveRequest::ObserveTokens(ChoiceSink& sink, size_t num_tokens) {
+  const auto now = steady_clock::now();
+  const auto seconds_since = [now](MonotonicTime then) {
+    return std::chrono::duration<double>(now - then).count();
+  };
+  if (!std::exchange(has_first_token_, true)) {
+    metrics_.time_to_first_token.Observe(seconds_since(options_.arrived));
+  }
+  if (sink.last_token_at != MonotonicTime()) {
+    const double gap = seconds_since(sink.last_token_at) / static_cast<double>(num_tokens);
+    for (size_t i = 0; i < num_tokens; ++i) metrics_.inter_token_latency.Observe(gap);
+  }
+  sink.last_token_at = now;
+}
+
+// ---- the consumer ----
+
+void ActiveRequest::OnReadable(std::function<void()> readable) {
+  std::lock_guard lock(mutex_);
+  if (events_.empty()) {
+    readable_ = std::move(readable);
+  } else {
+    upstream_.Post(std::move(readable));
+  }
+}
+
+std::vector<Event> ActiveRequest::Take() {
+  std::lock_guard lock(mutex_);
+  std::fill(open_delta_.begin(), open_delta_.end(), -1);
+  return std::exchange(events_, {});
+}
+
+void ActiveRequest::Abandon() {
+  std::function<void()> readable;  // what it holds goes after the lock
+  std::lock_guard lock(mutex_);
+  readable = std::exchange(readable_, nullptr);
+  if (ended_) return;
+  ended_ = true;
+  metrics_.in_flight.Decrement();
+  metrics_.cancelled.Increment();
+  metrics_.client_disconnects.Increment();
+  CancelAll();
+}
+
+// ---- events ----
+
+void ActiveRequest::Put(Delta delta) {
+  if (delta.num_tokens == 0 && delta.content.empty() && delta.reasoning.empty()) return;
+  int& open = open_delta_[static_cast<size_t>(delta.index)];
+  if (open < 0) {
+    open = static_cast<int>(events_.size());
+    events_.emplace_back(std::move(delta));
+    return;
+  }
+  Delta& last = std::get<Delta>(events_[static_cast<size_t>(open)]);
+  last.content += delta.content;
+  last.reasoning += delta.reasoning;
+  last.num_tokens += delta.num_tokens;
+  std::move(delta.logprobs.begin(), delta.logprobs.end(), std::back_inserter(last.logprobs));
+}
+
+void ActiveRequest::PutLast(Event event, prometheus::Counter& outcome) {
+  events_.emplace_back(std::move(event));
+  ended_ = true;
+  metrics_.in_flight.Decrement();
+  outcome.Increment();
+}
+
+void ActiveRequest::CancelAll() {
+  for (const auto& sink : choices_) upstream_.Cancel(sink->sequence);
+}
+
+}  // namespace weft::gateway

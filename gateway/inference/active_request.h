@@ -1,0 +1,82 @@
+// A request that runs: its choices on one side, the events its client reads on the
+// other. The session's thread pushes tokens in; the codec takes events out
+// whenever it likes. Neither waits for the other: what has not been taken is
+// merged.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "gateway/inference/choice.h"
+#include "gateway/inference/event.h"
+#include "gateway/inference/gateway_metrics.h"
+#include "gateway/inference/service.h"
+#include "gateway/upstream/upstream.h"
+
+namespace weft::gateway {
+
+class ActiveRequest : public std::enable_shared_from_this<ActiveRequest> {
+ public:
+  struct Options {
+    int prompt_tokens = 0;
+    MonotonicTime arrived;
+    std::chrono::milliseconds timeout{0};  // as the message of its expiry tells it
+  };
+  struct ChoicePlan {
+    ChoiceOptions options;
+    Submission submission;
+  };
+
+  // `upstream` and `metrics` outlive it.
+  ActiveRequest(Options options, std::vector<ChoicePlan> choices,
+                std::shared_ptr<const text::Tokenizer> tokenizer, Upstream& upstream,
+                GatewayMetrics& metrics);
+  ~ActiveRequest();
+
+  // Submits every choice. The stream is the consumer's side; destroying it before
+  // its last event cancels what still runs. Once.
+  std::unique_ptr<EventStream> Start();
+
+ private:
+  class ChoiceSink;
+  class Stream;
+
+  // The session's thread.
+  std::optional<int> OnTokens(ChoiceSink& sink, std::span<const TokenId> tokens,
+                              std::span<const v1::TokenLogprobs* const> logprobs);
+  void OnEnd(ChoiceSink& sink, const SequenceEnd& end);
+  absl::Status StatusOf(const SequenceEnd& end) const;
+  TokenLogprob ReadLogprob(TokenId id, const v1::TokenLogprobs& logprobs) const;
+  void ObserveTokens(ChoiceSink& sink, size_t num_tokens);
+
+  // The consumer's.
+  void OnReadable(std::function<void()> readable);
+  std::vector<Event> Take();
+  void Abandon();
+
+  // All with mutex_ held.
+  void Put(Delta delta);
+  void PutLast(Event event, prometheus::Counter& outcome);
+  void CancelAll();
+
+  const Options options_;
+  const std::shared_ptr<const text::Tokenizer> tokenizer_;
+  Upstream& upstream_;
+  GatewayMetrics& metrics_;
+  std::vector<std::unique_ptr<ChoiceSink>> choices_;
+  bool has_first_token_ = false;  // the session's thread
+
+  std::mutex mutex_;  // guards all below
+  std::vector<Event> events_;
+  std::vector<int> open_delta_;  // by choice: where in events_ to merge; -1: nowhere
+  std::function<void()> readable_;
+  int num_unfinished_ = 0;
+  Usage usage_;
+  bool ended_ = false;  // the last event has been put, or nobody reads any more
+};
+
+}  // namespace weft::gateway

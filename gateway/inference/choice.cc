@@ -1,0 +1,138 @@
+#include "gateway/inference/choice.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace weft::gateway {
+namespace {
+
+ReasoningSplitter::Start StartOf(const ChoiceOptions& options) {
+  if (!options.split_reasoning) return ReasoningSplitter::Start::kContent;
+  if (options.starts_in_reasoning) return ReasoningSplitter::Start::kReasoning;
+  return options.split_reasoning->open >= 0 ? ReasoningSplitter::Start::kMayOpen
+                                            : ReasoningSplitter::Start::kContent;
+}
+
+bool Contains(const std::vector<text::TokenId>& ids, text::TokenId id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+}  // namespace
+
+Choice::Choice(ChoiceOptions options, std::shared_ptr<const text::Tokenizer> tokenizer)
+    : options_(std::move(options)),
+      tokenizer_(std::move(tokenizer)),
+      decoder_(tokenizer_, options_.skip_special),
+      matcher_(options_.stop),
+      splitter_(StartOf(options_)) {
+  const auto start = StartOf(options_);
+  in_reasoning_ = start == ReasoningSplitter::Start::kReasoning;
+  may_open_ = start == ReasoningSplitter::Start::kMayOpen;
+}
+
+bool Choice::IsStopToken(text::TokenId id) const {
+  return Contains(options_.eos_token_ids, id) || Contains(options_.stop_token_ids, id);
+}
+
+void Choice::Push(text::TokenId id, std::optional<TokenLogprob> logprob, Delta& delta) {
+  if (stopped() || stop_token_ >= 0) return;
+  ++num_tokens_;
+  if (IsStopToken(id)) {
+    stop_token_ = id;
+    if (!options_.include_stop) return;
+  }
+  const size_t begin = num_released_ + held_.size();
+  decoder_.Push(id, held_);
+  const size_t end = num_released_ + held_.size();
+  pending_tokens_.push_back({.begin = begin, .end = end, .logprob = std::move(logprob)});
+  NoteTag(id, begin, end);
+
+  const std::string_view text = std::string_view(held_).substr(begin - num_released_);
+  if (num_tokens_ <= options_.min_tokens) {
+    matcher_.Skip(text);
+  } else if (stop_token_ < 0) {
+    if (auto match = matcher_.Scan(text)) {
+      const size_t kept = options_.include_stop ? match->end : match->begin;
+      stop_string_ = held_.substr(match->begin - num_released_, match->end - match->begin);
+      held_.resize(kept - num_released_);
+      while (!pending_tokens_.empty() && pending_tokens_.back().begin >= kept) {
+        pending_tokens_.pop_back();
+      }
+      Release(kept, delta);
+      ReleaseTokens(end, delta);
+      return;
+    }
+  }
+  Release(stop_token_ < 0 ? matcher_.safe_end() : end, delta);
+}
+
+// Follows the reasoning as the tokens tell it. A tag that changes nothing is text.
+void Choice::NoteTag(text::TokenId id, size_t begin, size_t end) {
+  const bool closes = in_reasoning_ && id == options_.split_reasoning->close;
+  const bool opens = may_open_ && id == options_.split_reasoning->open;
+  if (opens || closes) {
+    // Behind an unfinished character, the tag's name is only the end of the text.
+    const size_t name = tokenizer_->TokenBytes(id).size();
+    tags_.push_back({.begin = end - std::min(name, end - begin), .end = end, .opens = opens});
+    in_reasoning_ = opens;
+    may_open_ = false;
+    return;
+  }
+  if (in_reasoning_) ++num_reasoning_tokens_;
+  if (may_open_) {
+    const std::string_view text = std::string_view(held_).substr(begin - num_released_);
+    may_open_ = text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+  }
+}
+
+// Hands on the raw text up to `end`, cut at the tags; a tag only as a whole.
+void Choice::Release(size_t end, Delta& delta) {
+  const auto text = [this](size_t from, size_t to) {
+    return std::string_view(held_).substr(from - num_released_, to - from);
+  };
+  size_t at = num_released_;
+  while (!tags_.empty() && tags_.front().begin <= end) {
+    const Tag tag = tags_.front();
+    splitter_.Text(text(at, tag.begin), delta);
+    at = tag.begin;
+    if (tag.end > end) break;
+    tag.opens ? splitter_.Open() : splitter_.Close();
+    at = tag.end;
+    tags_.pop_front();
+  }
+  const bool inside_tag = !tags_.empty() && tags_.front().begin <= end;
+  if (!inside_tag) {
+    splitter_.Text(text(at, end), delta);
+    at = end;
+  }
+  held_.erase(0, at - num_released_);
+  num_released_ = at;
+  ReleaseTokens(at, delta);
+}
+
+void Choice::ReleaseTokens(size_t end, Delta& delta) {
+  while (!pending_tokens_.empty() && pending_tokens_.front().end <= end) {
+    ++delta.num_tokens;
+    if (auto& logprob = pending_tokens_.front().logprob) {
+      delta.logprobs.push_back(std::move(*logprob));
+    }
+    pending_tokens_.pop_front();
+  }
+}
+
+ChoiceFinished Choice::Finish(FinishReason reason, Delta& delta) {
+  ChoiceFinished finished{.index = options_.index, .reason = reason};
+  if (stopped()) {
+    finished.reason = FinishReason::kStop;
+    finished.stop_string = stop_string_;
+  } else {
+    decoder_.Finish(held_);
+    Release(num_released_ + held_.size(), delta);
+    if (stop_token_ >= 0) finished.reason = FinishReason::kStop;
+    if (!Contains(options_.eos_token_ids, stop_token_)) finished.stop_token = stop_token_;
+  }
+  splitter_.Finish(delta);
+  return finished;
+}
+
+}  // namespace weft::gateway

@@ -1,0 +1,198 @@
+#include "gateway/inference/model_service.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_format.h"
+#include "gateway/inference/active_request.h"
+#include "gateway/inference/param_error.h"
+
+namespace weft::gateway {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+// A prompt of that many bytes tokenizes in about 30 ms.
+constexpr size_t kHeavyBytes = 64 << 10;
+
+size_t PromptBytes(const Request& request) {
+  if (const auto* text = std::get_if<TextPrompt>(&request.prompt)) return text->text.size();
+  size_t bytes = 0;
+  if (const auto* chat = std::get_if<ChatPrompt>(&request.prompt)) {
+    for (const auto& message : chat->messages) {
+      bytes += message.content.size() + message.reasoning_content.size();
+    }
+  }
+  return bytes;
+}
+
+ModelLimits LimitsOf(const v1::ModelFacts& facts) {
+  const auto clamp = [](uint32_t value) {
+    return static_cast<int>(std::min<uint32_t>(value, std::numeric_limits<int32_t>::max()));
+  };
+  return {.max_context_tokens = clamp(facts.max_context_tokens()),
+          .kv_tokens = clamp(facts.kv_tokens()),
+          .vocab_size = clamp(facts.vocab_size())};
+}
+
+}  // namespace
+
+ModelService::ModelService(std::shared_ptr<const Model> model, ModelServiceOptions options,
+                           Upstream& upstream, GatewayMetrics& metrics)
+    : model_(std::move(model)),
+      options_(options),
+      upstream_(upstream),
+      metrics_(metrics),
+      pool_(options.num_threads, options.max_preparing) {}
+
+ModelService::~ModelService() = default;
+
+void ModelService::Start(Request request,
+                         std::function<void(absl::StatusOr<StartedRequest>)> done) {
+  const MonotonicTime arrived = steady_clock::now();
+  const auto weight =
+      PromptBytes(request) >= kHeavyBytes ? WorkPool::Weight::kHeavy : WorkPool::Weight::kLight;
+  auto task = [this, request = std::move(request), done, arrived]() mutable {
+    auto started = Prepare(request, arrived);
+    if (!started.ok()) metrics_.Rejected(started.status());
+    done(std::move(started));
+  };
+  if (!pool_.Run(weight, std::move(task))) {
+    const absl::Status status =
+        RetryLater("Too many requests are being prepared.", absl::Seconds(1));
+    metrics_.Rejected(status);
+    done(status);
+  }
+}
+
+absl::StatusOr<StartedRequest> ModelService::Prepare(Request& request, MonotonicTime arrived) {
+  if (auto s = CheckModel(request.model); !s.ok()) return s;
+  const SchedulerState state = upstream_.state();
+  if (auto s = CheckUpstream(state); !s.ok()) return s;
+  const ModelLimits limits = LimitsOf(*state.model);
+
+  const bool is_chat = std::holds_alternative<ChatPrompt>(request.prompt);
+  auto options = ResolveOptions(request.options, is_chat, model_->defaults, limits, options_.max_n);
+  if (!options.ok()) return options.status();
+  // What cannot fit however well it is encoded is not worth the work.
+  const size_t least_tokens = PromptBytes(request) / model_->longest_token_bytes;
+  if (auto s = CheckPromptLength(least_tokens, is_chat, limits); !s.ok()) return s;
+  auto prompt = EncodePrompt(*model_, request);
+  if (!prompt.ok()) return prompt.status();
+  if (auto s = ValidateTokens(*prompt, limits); !s.ok()) return s;
+  const auto max_tokens = FitLength(*options, prompt->size(), limits);
+  if (!max_tokens.ok()) return max_tokens.status();
+
+  const auto timeout =
+      request.timeout_ms > 0 ? milliseconds(request.timeout_ms) : options_.default_timeout;
+  const int prompt_tokens = static_cast<int>(prompt->size());
+  const auto shared_prompt = std::make_shared<const std::vector<TokenId>>(*std::move(prompt));
+  const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
+  const bool split = request.split_reasoning && model_->reasoning_tags.close >= 0;
+  std::vector<ActiveRequest::ChoicePlan> choices;
+  for (int i = 0; i < options->n; ++i) {
+    ActiveRequest::ChoicePlan plan;
+    plan.options = {.index = i,
+                    .stop = options->stop,
+                    .eos_token_ids = request.options.ignore_eos ? std::vector<TokenId>()
+                                                                : model_->defaults.eos_token_ids,
+                    .stop_token_ids = options->client_stop_token_ids,
+                    .include_stop = options->include_stop,
+                    .skip_special = options->skip_special,
+                    .min_tokens = options->sampling.min_tokens,
+                    .split_reasoning = split ? std::optional(model_->reasoning_tags) : std::nullopt,
+                    .starts_in_reasoning = chat != nullptr && chat->render.add_generation_prompt &&
+                                           model_->chat_template->starts_in_reasoning()};
+    plan.submission = {.tenant = request.tenant,
+                       .prompt = shared_prompt,
+                       .sampling = options->sampling,
+                       .max_tokens = *max_tokens,
+                       .deadline = arrived + timeout,
+                       .priority = options->priority};
+    plan.submission.sampling.seed = ChoiceSeed(options->sampling.seed, i);
+    choices.push_back(std::move(plan));
+  }
+  auto active = std::make_shared<ActiveRequest>(
+      ActiveRequest::Options{
+          .prompt_tokens = prompt_tokens, .arrived = arrived, .timeout = timeout},
+      std::move(choices), model_->tokenizer, upstream_, metrics_);
+  return StartedRequest{.events = active->Start(),
+                        .num_choices = options->n,
+                        .prompt_tokens = prompt_tokens,
+                        .model = request.model.empty() ? model_->names.front() : request.model};
+}
+
+absl::Status ModelService::CheckModel(const std::string& name) const {
+  if (name.empty() ||
+      std::find(model_->names.begin(), model_->names.end(), name) != model_->names.end()) {
+    return absl::OkStatus();
+  }
+  absl::Status status =
+      absl::NotFoundError(absl::StrFormat("The model `%s` does not exist; this server has `%s`.",
+                                          name.substr(0, 100), model_->names.front()));
+  status.SetPayload(kParamPayload, absl::Cord("model"));
+  status.SetPayload(kCodePayload, absl::Cord("model_not_found"));
+  return status;
+}
+
+absl::Status ModelService::CheckUpstream(const SchedulerState& state) const {
+  constexpr absl::Duration kRetryAfter = absl::Seconds(1);
+  if (draining_) return RetryLater("The server is shutting down.", kRetryAfter);
+  if (!state.welcomed) return RetryLater("The scheduler is not connected.", kRetryAfter);
+  if (!state.model) return RetryLater("No worker has loaded the model yet.", kRetryAfter);
+  return absl::OkStatus();
+}
+
+std::vector<ModelInfo> ModelService::Models() const {
+  const SchedulerState state = upstream_.state();
+  std::vector<ModelInfo> models;
+  for (const std::string& name : model_->names) {
+    models.push_back(
+        {.id = name,
+         .root = model_->root,
+         .created = model_->created,
+         .max_model_len = state.model ? LimitsOf(*state.model).max_context_tokens : 0});
+  }
+  return models;
+}
+
+absl::StatusOr<std::vector<text::TokenId>> ModelService::Tokenize(const Request& request) const {
+  if (auto s = CheckModel(request.model); !s.ok()) return s;
+  return EncodePrompt(*model_, request);
+}
+
+absl::StatusOr<std::string> ModelService::Detokenize(const std::string& model,
+                                                     const std::vector<int64_t>& tokens) const {
+  if (auto s = CheckModel(model); !s.ok()) return s;
+  std::vector<text::TokenId> ids;
+  ids.reserve(tokens.size());
+  for (int64_t id : tokens) {
+    if (id < 0 || id >= model_->tokenizer->vocab_size()) {
+      return ParamError("tokens",
+                        absl::StrFormat("tokens holds the id %d; the tokenizer's are 0 to %d.", id,
+                                        model_->tokenizer->vocab_size() - 1));
+    }
+    ids.push_back(static_cast<text::TokenId>(id));
+  }
+  return model_->tokenizer->Decode(ids, /*skip_special=*/false);
+}
+
+std::string ModelService::TokenText(const std::string&, text::TokenId id) const {
+  return model_->tokenizer->Decode({&id, 1}, /*skip_special=*/false).value_or(std::string());
+}
+
+absl::Status ModelService::Ready() const {
+  const SchedulerState state = upstream_.state();
+  if (auto s = CheckUpstream(state); !s.ok()) return s;
+  if (state.num_ready_workers == 0) return absl::UnavailableError("No worker is ready.");
+  return absl::OkStatus();
+}
+
+void ModelService::Drain() {
+  draining_ = true;
+  metrics_.draining.Set(1);
+}
+
+}  // namespace weft::gateway
