@@ -50,14 +50,16 @@ World DrawWorld(Random& random) {
   world.num_requests = random.Between(60, 300);
   world.mean_arrival_us = random.Between(100, 5000);
   world.vocab_size = random.Between(2, 100);
-  const int num_blocks = random.Between(4, 40);
+  // Now and then a pool large enough for admissions to leave a margin.
+  const bool is_large = random.Chance(0.1);
+  const int num_blocks = is_large ? random.Between(100, 130) : random.Between(4, 40);
   for (int i = 0; i < world.num_workers; ++i) {
     core::WorkerLimits limits;
     limits.num_blocks = random.Chance(0.8) ? num_blocks : random.Between(4, 40);
     limits.max_rows = random.Between(1, 8);
-    limits.max_step_tokens = limits.max_rows + random.Between(0, 100);
+    limits.max_step_tokens = limits.max_rows + random.Between(0, is_large ? 1000 : 100);
     limits.max_steps_in_flight = random.Between(1, 2);
-    limits.max_context_tokens = random.Between(40, 600);
+    limits.max_context_tokens = is_large ? 4000 : random.Between(40, 600);
     limits.vocab_size = world.vocab_size;
     world.limits.push_back(limits);
   }
@@ -82,7 +84,7 @@ World DrawWorld(Random& random) {
   }
   for (int i = random.Between(1, 4); i > 0; --i) {
     std::vector<TokenId>& family = world.prompt_families.emplace_back();
-    for (int j = random.Between(0, 150); j > 0; --j) {
+    for (int j = random.Between(0, is_large ? 2000 : 150); j > 0; --j) {
       family.push_back(random.Between(0, world.vocab_size - 1));
     }
   }
@@ -133,7 +135,9 @@ class CoreSimulation {
   void StartWorker(int index);
   void EndWorker(const std::shared_ptr<Process>& process, bool with_notice);
   void Arrive();
+  std::vector<TokenId> DrawPrompt();
   void SubmitNow(Client& client);
+  void CancelNow(core::SequenceId id);
 
   // The wire.
   void Send(const core::Step& step);
@@ -266,14 +270,7 @@ void CoreSimulation::EndWorker(const std::shared_ptr<Process>& process, bool wit
 }
 
 void CoreSimulation::Arrive() {
-  const std::vector<TokenId>& family =
-      world_
-          .prompt_families[random_.Between(0, static_cast<int>(world_.prompt_families.size()) - 1)];
-  std::vector<TokenId> prompt = family;
-  if (random_.Chance(0.3)) prompt.resize(random_.Between(0, static_cast<int>(prompt.size())));
-  for (int i = random_.Between(0, 40); i > 0; --i) {
-    prompt.push_back(random_.Between(0, world_.vocab_size - 1));
-  }
+  std::vector<TokenId> prompt = DrawPrompt();
   if (random_.Chance(0.01)) prompt.push_back(world_.vocab_size);
   const std::string tenant = absl::StrCat("tenant", random_.Between(0, 2));
   const std::string salt = random_.Chance(0.2) ? "salt" : "";
@@ -302,14 +299,7 @@ void CoreSimulation::Arrive() {
       client.conclude_at = random_.Between(1, submit.max_tokens);
     }
     if (random_.Chance(world_.cancel_chance)) {
-      clock_.After(random_.Between(0, 200'000), [this, id] {
-        Client& client = this->client(id);
-        const bool was_alive = client.is_alive;
-        client.is_cancelled = true;
-        core_->Apply(core::Cancel{.id = id}, now(), out_);
-        Settle();
-        Require(!was_alive || client.is_ended, absl::StrCat("cancel of ", id, " was lost"));
-      });
+      clock_.After(random_.Between(0, 200'000), [this, id] { CancelNow(id); });
     }
     SubmitNow(client);
   }
@@ -322,12 +312,49 @@ void CoreSimulation::Arrive() {
   }
 }
 
+// Mostly the start of something that others have sent too: a shared system
+// prompt, the same blocks in another order, or an earlier request with its
+// answer, which a conversation sends again.
+std::vector<TokenId> CoreSimulation::DrawPrompt() {
+  std::vector<TokenId> prompt;
+  const double kind = random_.Unit();
+  if (kind < 0.2 && num_arrived_ > 0) {
+    const Client& earlier = client(random_.Between(1, num_arrived_));
+    prompt = earlier.submit.prompt;
+    prompt.insert(prompt.end(), earlier.received.begin(), earlier.received.end());
+  } else if (kind < 0.4) {
+    const std::vector<TokenId>& family = world_.prompt_families[0];
+    const int num_blocks = static_cast<int>(family.size()) / core::kBlockTokens;
+    for (int i = random_.Between(0, num_blocks); i > 0; --i) {
+      const auto block = family.begin() + random_.Between(0, num_blocks - 1) * core::kBlockTokens;
+      prompt.insert(prompt.end(), block, block + core::kBlockTokens);
+    }
+  } else {
+    const int last_family = static_cast<int>(world_.prompt_families.size()) - 1;
+    prompt = world_.prompt_families[random_.Between(0, last_family)];
+    if (random_.Chance(0.3)) prompt.resize(random_.Between(0, static_cast<int>(prompt.size())));
+  }
+  for (int i = random_.Between(0, 40); i > 0; --i) {
+    prompt.push_back(random_.Between(0, world_.vocab_size - 1));
+  }
+  return prompt;
+}
+
 void CoreSimulation::SubmitNow(Client& client) {
   core::Submit submit = client.submit;
   submit.delivered = client.received;
   client.is_alive = true;
   core_->Apply(std::move(submit), now(), out_);
   Settle();
+}
+
+void CoreSimulation::CancelNow(core::SequenceId id) {
+  Client& client = this->client(id);
+  const bool was_alive = client.is_alive;
+  client.is_cancelled = true;
+  core_->Apply(core::Cancel{.id = id}, now(), out_);
+  Settle();
+  Require(!was_alive || client.is_ended, absl::StrCat("cancel of ", id, " was lost"));
 }
 
 void CoreSimulation::Send(const core::Step& step) {
@@ -407,6 +434,12 @@ void CoreSimulation::Settle() {
   const core::Gauges gauges = core_->gauges();
   report_.num_parked_seen += gauges.num_waiting_prefix > 0;
   report_.num_owed_seen += gauges.num_waiting_owed > 0;
+  // Such moments are short: let more than chance fall into them.
+  if ((gauges.num_waiting_owed > 0 || gauges.num_waiting_prefix > 0) &&
+      random_.Chance(0.1 * world_.cancel_chance)) {
+    const core::SequenceId id = random_.Between(std::max(1, num_arrived_ - 10), num_arrived_);
+    clock_.After(0, [this, id] { CancelNow(id); });
+  }
 
   if (core_->next_deadline() < tick_at_) {
     tick_at_ = core_->next_deadline();
