@@ -19,7 +19,7 @@ namespace weft::sim {
 namespace {
 
 uint64_t first_seed = 1;
-int num_seeds = std::getenv("WEFT_SOAK") != nullptr ? 20'000 : 400;
+int num_seeds = std::getenv("WEFT_SOAK") != nullptr ? 20'000 : 300;
 
 TEST(CoreSimulation, HoldsItsInvariantsThroughEveryHistory) {
   SimulationReport total;

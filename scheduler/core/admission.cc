@@ -189,9 +189,11 @@ void State::Admit() {
 }
 
 // The least loaded worker with room; between equals the one that holds, or is
-// computing, more of its prefix; between those the one with fewer sequences.
+// computing, more of its prefix; between those the one with fewer sequences. If
+// none has room, one where it can wait for a sibling: there it needs less.
 State::Placement State::Place(const Sequence& sequence) {
   Placement best;
+  Placement parking;
   int best_load = 0;
   int best_prefix = 0;
   for (const std::unique_ptr<Worker>& worker : workers_) {
@@ -208,10 +210,14 @@ State::Placement State::Place(const Sequence& sequence) {
       continue;
     }
     const int num_matched = MatchPrefix(*worker, sequence);
-    if (!HasRoom(*worker, sequence, num_matched)) continue;
+    const int num_promised = sequence.is_suspect ? 0 : NumPromised(*worker, sequence, num_matched);
+    if (!HasRoom(*worker, sequence, num_matched)) {
+      if (num_promised > 0) parking = {worker.get(), num_matched};
+      continue;
+    }
 
     const int load = LoadStep(*worker);
-    const int prefix = num_matched + NumPromised(*worker, sequence, num_matched);
+    const int prefix = num_matched + num_promised;
     const bool is_better = best.worker == nullptr ||
                            std::tuple(load, -prefix, worker->num_running()) <
                                std::tuple(best_load, -best_prefix, best.worker->num_running());
@@ -221,7 +227,7 @@ State::Placement State::Place(const Sequence& sequence) {
       best_prefix = prefix;
     }
   }
-  return best;
+  return best.worker != nullptr ? best : parking;
 }
 
 int State::MatchPrefix(const Worker& worker, const Sequence& sequence) const {
