@@ -332,6 +332,21 @@ TEST_F(ServerTest, AGatewayThatHangsIsCutOffAndHarmsNobody) {
   EXPECT_TRUE(slow.AwaitEnd());
 }
 
+TEST_F(ServerTest, AGatewayThatLagsGetsFewerLargerFrames) {
+  StartAll({.speed = 20, .vocab_size = kVocabSize, .max_num_seqs = 64});
+  GatewayClient lagging(address_);
+  // Enough to fill what the connection itself holds, then more.
+  lagging.PauseReading(true);
+  std::vector<uint32_t> handles;
+  for (int i = 0; i < 60; ++i) handles.push_back(lagging.Submit(Request(i, 3000)));
+  std::this_thread::sleep_for(milliseconds(100));
+  ExpectWhole(*gateway_, gateway_->Submit(Request(70, 3000)), 70, 3000);
+  lagging.PauseReading(false);
+  for (int i = 0; i < 60; ++i) ExpectWhole(lagging, handles[i], i, 3000);
+  EXPECT_LT(lagging.num_frames(), 3000);  // there were as many steps
+  EXPECT_EQ(CounterValue("weft_scheduler_sessions_cut_total"), 0);
+}
+
 TEST_F(ServerTest, AFailedStepCostsNoTokenAndNoStream) {
   StartAll();
   worker_->backend().FailAfter(40);
