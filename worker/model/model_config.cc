@@ -18,6 +18,7 @@ constexpr JsonFields::IntRange kSizes = {1, 1 << 24};
 // The kernels keep a head's vectors in registers, 16 numbers in each.
 constexpr int kHeadDimMultiple = 16;
 constexpr int kMaxHeadDim = 256;
+constexpr int kMaxGroup = 64;
 constexpr int64_t kMaxTokenizerBytes = int64_t{256} << 20;
 
 void CheckArchitecture(JsonFields& fields) {
@@ -88,6 +89,11 @@ void CheckAttention(JsonFields& fields, const ModelConfig& config) {
         "num_attention_heads",
         absl::StrCat("(", config.num_heads, ") must be a multiple of num_key_value_heads (",
                      config.num_kv_heads, ")"));
+  }
+  if (const int group = config.num_heads / config.num_kv_heads; group > kMaxGroup) {
+    fields.Refuse("num_attention_heads",
+                  absl::StrCat("is such that ", group, " heads share a KV head; at most ",
+                               kMaxGroup, " are supported"));
   }
   if (config.head_dim % kHeadDimMultiple != 0 || config.head_dim > kMaxHeadDim) {
     fields.Refuse("head_dim", absl::StrCat("must be a multiple of ", kHeadDimMultiple, " up to ",

@@ -98,6 +98,13 @@ void RopeAndStore(const RopeArgs& args, int64_t t_begin, int64_t t_end) {
   }
 }
 
+// x / (1 + exp(-x)), and 0 where that is below 1e-35 anyway: exp must not overflow.
+WEFT_INLINE Vec Silu(Vec x) {
+  const IVec tiny = x < -87.0f;
+  const Vec bounded = tiny ? Splat(0) : x;
+  return bounded / (1.0f + Exp(-bounded));
+}
+
 template <class T>
 void SiluMul(const SiluArgs& args, int64_t t_begin, int64_t t_end) {
   for (int64_t t = t_begin; t < t_end; ++t) {
@@ -105,16 +112,11 @@ void SiluMul(const SiluArgs& args, int64_t t_begin, int64_t t_end) {
     const T* up = gate + args.intermediate;
     T* out = static_cast<T*>(args.out) + t * args.intermediate;
     int64_t i = 0;
-    // silu(x) = x / (1 + exp(-x)); -x above 87 is cut: the quotient is 0 anyway.
     for (; i + kLanes <= args.intermediate; i += kLanes) {
-      const Vec x = Load(gate + i);
-      const Vec minus = -x > 87.0f ? Splat(87.0f) : -x;
-      Store(out + i, x / (1.0f + Exp(minus)) * Load(up + i));
+      Store(out + i, Silu(Load(gate + i)) * Load(up + i));
     }
     for (; i < args.intermediate; ++i) {
-      const float x = ToFloat(gate[i]);
-      const float e = Exp(Splat(-x > 87.0f ? 87.0f : -x))[0];
-      StoreOne(out + i, x / (1.0f + e) * ToFloat(up[i]));
+      StoreOne(out + i, Silu(Splat(ToFloat(gate[i])))[0] * ToFloat(up[i]));
     }
   }
 }
