@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
 namespace weft::http {
@@ -141,8 +142,11 @@ bool HeadGate::JudgeHeader(std::string_view line) {
     }
     if (EqualsIgnoreCase(value, "chunked")) return true;
     const size_t comma = value.rfind(',');
-    const bool ends_chunked = comma != std::string_view::npos &&
-                              EqualsIgnoreCase(TrimBlanks(value.substr(comma + 1)), "chunked");
+    const bool ends_chunked =
+        comma != std::string_view::npos &&
+        EqualsIgnoreCase(TrimBlanks(value.substr(comma + 1)), "chunked") &&
+        absl::AsciiStrToLower(std::string(value.substr(0, comma))).find("chunked") ==
+            std::string::npos;
     // With chunked last the body's end is known, only its coding is not.
     return Refuse(ends_chunked ? 501 : 400, "the only transfer coding here is chunked");
   } else if (EqualsIgnoreCase(name, "expect")) {

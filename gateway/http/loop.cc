@@ -37,6 +37,10 @@ void Loop::RunReady() {
 void Loop::Adopt(std::shared_ptr<Connection> connection) {
   num_connections_.fetch_add(1, std::memory_order_relaxed);
   boost::asio::post(context_, [this, connection = std::move(connection)] {
+    if (stopping_) {  // accepted at the last moment
+      num_connections_.fetch_sub(1, std::memory_order_relaxed);
+      return;
+    }
     connections_.insert(connection);
     connection->Start();
   });
@@ -60,6 +64,7 @@ void Loop::Stop() {
   boost::asio::post(context_, [this] {
     const std::vector<std::shared_ptr<Connection>> all(connections_.begin(), connections_.end());
     for (const auto& connection : all) connection->Abort();
+    stopping_ = true;
     work_.reset();
   });
   thread_.join();

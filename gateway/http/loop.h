@@ -59,6 +59,7 @@ class Loop {
   std::atomic<int> num_connections_{0};
   std::vector<char> scratch_;
   bool draining_ = false;
+  bool stopping_ = false;
 
   std::mutex mutex_;
   std::vector<std::shared_ptr<Mailbox>> ready_;  // under mutex_

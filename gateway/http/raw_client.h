@@ -10,6 +10,7 @@
 #include <chrono>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "gtest/gtest.h"
 
@@ -90,6 +91,7 @@ class RawClient {
     return ReadUntil(std::string_view("\0never\0", 7), timeout_ms);
   }
   bool closed() const { return closed_; }
+  int fd() const { return fd_; }
 
   void Close() {
     if (fd_ >= 0) close(fd_);

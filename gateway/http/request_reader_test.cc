@@ -123,7 +123,7 @@ std::vector<Attack> Attacks() {
       {"chunked, identity", Head("Transfer-Encoding: chunked, identity\r\n"), 400},
       {"identity", Head("Transfer-Encoding: identity\r\n"), 400},
       {"gzip, chunked", Head("Transfer-Encoding: gzip, chunked\r\n"), 501},
-      {"chunked twice in one", Head("Transfer-Encoding: chunked, chunked\r\n"), 501},
+      {"chunked twice in one", Head("Transfer-Encoding: chunked, chunked\r\n"), 400},
       {"two TEs", Head(te + te), 400},
       {"TE with a control byte",
        Head("Transfer-Encoding: \x0b"

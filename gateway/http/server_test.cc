@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/flags.h"
 #include "gateway/http/raw_client.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -225,6 +226,51 @@ TEST_F(ServerTest, ATakenPortAndABadHostAreReported) {
   bad.host = "999.1.1.1.1";
   EXPECT_EQ(HttpServer::Start(bad, metrics, nullptr).status().code(),
             absl::StatusCode::kInvalidArgument);
+}
+
+TEST(HttpFlags, LandInTheOptions) {
+  HttpOptions options;
+  Flags flags("test", "");
+  AddHttpFlags(flags, options);
+  const char* line[] = {"test",   "--port",          "81",  "--max-body-bytes",
+                        "123456", "--stall-timeout", "2.5", "--http-threads",
+                        "3",      "--host",          "::1"};
+  EXPECT_EQ(flags.Parse(static_cast<int>(std::size(line)), line), std::nullopt);
+  EXPECT_EQ(options.port, 81);
+  EXPECT_EQ(options.limits.max_body, 123456u);
+  EXPECT_EQ(options.stall_timeout_s, 2.5);
+  EXPECT_EQ(options.threads, 3);
+  EXPECT_EQ(options.host, "::1");
+}
+
+TEST_F(ServerTest, StopsWhileClientsKeepComing) {
+  std::atomic<bool> stop{false};
+  std::thread clients([&, port = server->port()] {
+    while (!stop) {
+      const int fd = socket(AF_INET, SOCK_STREAM, 0);
+      sockaddr_in address{};
+      address.sin_family = AF_INET;
+      address.sin_port = htons(static_cast<uint16_t>(port));
+      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      (void)connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+      close(fd);
+    }
+  });
+  for (int round = 0; round < 20; ++round) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    HttpOptions again = options;
+    again.port = server->port();
+    const auto begin = std::chrono::steady_clock::now();
+    server.reset();
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(1));
+    auto started = HttpServer::Start(again, metrics, [](HttpRequest, Waker) {
+      return Routed{Answer({}), "/"};
+    });
+    ASSERT_TRUE(started.ok()) << started.status();
+    server = *std::move(started);
+  }
+  stop = true;
+  clients.join();
 }
 
 TEST_F(ServerTest, ManyConnectionsAtOnceAreAllServed) {

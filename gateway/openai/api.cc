@@ -1,5 +1,7 @@
 #include "gateway/openai/api.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <exception>
 #include <mutex>
@@ -182,7 +184,13 @@ class PooledAnswer : public Exchange {
   PooledAnswer(WorkPool& pool, std::function<HttpResponse()> make, http::Waker waker) {
     const bool accepted =
         pool.Run([state = state_, make = std::move(make), waker = std::move(waker)] {
-          HttpResponse response = make();
+          HttpResponse response;
+          try {
+            response = make();
+          } catch (const std::exception& error) {
+            spdlog::error("{}", error.what());
+            response = ErrorResponse(500, "internal error");
+          }
           {
             std::lock_guard lock(state->mutex);
             state->response = std::move(response);

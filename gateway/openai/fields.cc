@@ -1,8 +1,10 @@
 #include "gateway/openai/fields.h"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "gateway/openai/error.h"
 
@@ -156,10 +158,20 @@ void Fields::Unsupported(std::string_view name) {
 }
 
 std::vector<std::string> Fields::Unknown() const {
+  constexpr size_t kMaxNames = 8;
+  constexpr size_t kMaxBytes = 64;
   std::vector<std::string> unknown;
   for (const auto& item : object_) {
     const std::string_view key(item.key().data(), item.key().size());
-    if (!known_.contains(key)) unknown.push_back(Path(key));
+    if (known_.contains(key)) continue;
+    if (unknown.size() == kMaxNames) {
+      unknown.push_back("...");
+      break;
+    }
+    const bool is_name = key.size() <= kMaxBytes && std::all_of(key.begin(), key.end(), [](char c) {
+                           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_';
+                         });
+    unknown.push_back(is_name ? Path(key) : "(no name)");
   }
   return unknown;
 }

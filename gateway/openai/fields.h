@@ -55,7 +55,8 @@ class Fields {
   std::string Path(std::string_view name) const { return path_ + std::string(name); }
   const absl::Status& status() const { return status_; }
 
-  // What nobody asked for, for the log.
+  // Names that nobody asked for, for the log: a few, and only what is fit to stand
+  // there.
   std::vector<std::string> Unknown() const;
 
  private:

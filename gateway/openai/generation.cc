@@ -1,7 +1,10 @@
 #include "gateway/openai/generation.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <ctime>
+#include <exception>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -81,7 +84,12 @@ class Generation : public http::Exchange {
   };
 
   static absl::StatusOr<GenerationCall> Parse(Endpoint endpoint, const std::string& body) {
-    return endpoint == Endpoint::kChat ? ParseChat(body) : ParseCompletion(body);
+    try {
+      return endpoint == Endpoint::kChat ? ParseChat(body) : ParseCompletion(body);
+    } catch (const std::exception& error) {
+      spdlog::error("{}", error.what());
+      return absl::InternalError("internal error");
+    }
   }
 
   void ReplyError(http::ResponseWriter& writer, const absl::Status& status,

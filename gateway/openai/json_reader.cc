@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "gateway/openai/json_writer.h"
 
 namespace weft::openai {
 namespace {
@@ -37,7 +38,7 @@ class Handler {
     std::sort(begin, keys_.end());
     const auto twice = std::adjacent_find(begin, keys_.end());
     if (twice != keys_.end()) {
-      return Fail(absl::StrCat("the key \"", *twice, "\" stands twice in one object"), error);
+      return Fail(absl::StrCat("the key ", Excerpt(*twice), " stands twice in one object"), error);
     }
     keys_.erase(begin, keys_.end());
     first_key_.pop_back();

@@ -99,6 +99,14 @@ void AppendQuotedBytes(std::string& out, std::string_view bytes) {
   AppendQuoted(out, ToUtf8(bytes));
 }
 
+std::string Excerpt(std::string_view bytes) {
+  constexpr size_t kMaxBytes = 80;
+  std::string text = "\"";
+  text += ToUtf8(bytes.substr(0, kMaxBytes));
+  text += bytes.size() > kMaxBytes ? "...\"" : "\"";
+  return text;
+}
+
 size_t NumCharacters(std::string_view text) {
   size_t count = 0;
   for (const char c : text) count += (static_cast<unsigned char>(c) & 0xC0) != 0x80;

@@ -19,6 +19,9 @@ void AppendQuotedBytes(std::string& out, std::string_view bytes);
 // maximal part of a character.
 std::string ToUtf8(std::string_view bytes);
 
+// For naming in a message what a client sent: in quotes, cut if it is long.
+std::string Excerpt(std::string_view bytes);
+
 // Characters (code points) in UTF-8 text.
 size_t NumCharacters(std::string_view text);
 

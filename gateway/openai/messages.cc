@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gateway/openai/error.h"
+#include "gateway/openai/json_writer.h"
 
 namespace weft::openai {
 namespace {
@@ -25,8 +26,8 @@ void ReadParts(Fields& message, const json::array& parts, std::string& content) 
       return message.Fail(name, "must be an object like {\"type\":\"text\",\"text\":\"...\"}");
     }
     if (type->get_string() != "text") {
-      return message.Fail(name, absl::StrCat("is of type \"", Text(type->get_string()),
-                                             "\": this model takes text only"));
+      return message.Fail(name, absl::StrCat("is of type ", Excerpt(Text(type->get_string())),
+                                             ": this model takes text only"));
     }
     const json::value* text = part->if_contains("text");
     if (!text || !text->is_string()) {

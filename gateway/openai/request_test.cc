@@ -359,6 +359,18 @@ TEST(DetokenizeRequest, TakesTokens) {
   EXPECT_EQ(Param(ParseDetokenize(R"({"tokens":[1.5]})")), "tokens");
 }
 
+TEST(AnyRequest, ErrorsStayShortWhateverIsWrong) {
+  const std::string huge(1'000'000, 'x');
+  for (const std::string& body :
+       {absl::StrCat(R"({")", huge, R"(":1,")", huge, R"(":2})"),
+        absl::StrCat(R"({"messages":[{"role":"user","content":[{"type":")", huge, R"("}]}]})"),
+        absl::StrCat(R"({"messages":[{"role":")", huge, R"(","content":"a"}]})")}) {
+    const auto call = ParseChat(body);
+    ASSERT_FALSE(call.ok());
+    EXPECT_LT(call.status().message().size(), 300u);
+  }
+}
+
 TEST(AnyRequest, MustBeOneJsonObject) {
   for (const char* body : {"", "[]", "7", "\"x\"", "null", "{", "{}x", "\xEF\xBB\xBF{}"}) {
     EXPECT_EQ(Param(ParseChat(body)), "(none)") << body;
