@@ -3,15 +3,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/check.h"
 #include "common/grpc_status.h"
 #include "worker/rpc/step_codec.h"
 
 namespace weft::worker {
 
-std::shared_ptr<Attachment> Attachment::Dial(v1::WorkerService::Stub& stub, Options options) {
-  auto attachment = std::shared_ptr<Attachment>(new Attachment(std::move(options)));
+std::unique_ptr<Attachment> Attachment::Dial(v1::WorkerService::Stub& stub, Options options) {
+  auto attachment = std::unique_ptr<Attachment>(new Attachment(std::move(options)));
   Attachment& a = *attachment;
-  a.self_ = attachment;
   stub.async()->Attach(&a.context_, &a);
   a.AddHold();  // until Finish: other threads start writes
   a.StartRead(&a.in_);
@@ -26,6 +26,8 @@ std::shared_ptr<Attachment> Attachment::Dial(v1::WorkerService::Stub& stub, Opti
 }
 
 Attachment::Attachment(Options options) : options_(std::move(options)) {}
+
+Attachment::~Attachment() { WEFT_CHECK(done_); }
 
 bool Attachment::AwaitWelcome(std::chrono::milliseconds patience) {
   std::unique_lock lock(mutex_);
@@ -211,9 +213,7 @@ void Attachment::OnWriteDone(bool ok) {
 }
 
 void Attachment::OnDone(const grpc::Status& status) {
-  std::shared_ptr<Attachment> self;  // released behind the lock
   std::lock_guard lock(mutex_);
-  self = std::move(self_);
   status_ = FromGrpc(status);
   done_ = true;
   changed_.notify_all();

@@ -39,7 +39,10 @@ class Attachment final : public grpc::ClientBidiReactor<v1::WorkerFrame, v1::Wor
     uint64_t min_epoch = 0;
   };
 
-  static std::shared_ptr<Attachment> Dial(v1::WorkerService::Stub& stub, Options options);
+  static std::unique_ptr<Attachment> Dial(v1::WorkerService::Stub& stub, Options options);
+  // Behind Finish only, and never on a gRPC thread: the stream's context may be the
+  // last to hold the channel, which joins gRPC's threads when it goes.
+  ~Attachment() override;
 
   // Blocks until Welcome has come: true. False: the stream ended, Leave was called,
   // or `patience` is over; Finish says why.
@@ -86,7 +89,6 @@ class Attachment final : public grpc::ClientBidiReactor<v1::WorkerFrame, v1::Wor
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::shared_ptr<Attachment> self_;  // gRPC's reference, until OnDone
   bool welcomed_ = false;
   bool no_more_steps_ = false;  // drained, or Leave before Welcome
   bool read_ended_ = false;     // the scheduler closed its side, or the stream broke

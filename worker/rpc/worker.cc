@@ -70,7 +70,7 @@ absl::Status Worker::Run() {
     auto attachment = Attachment::Dial(*stub, {.hello = hello_, .min_epoch = epoch_});
     {
       std::lock_guard lock(mutex_);
-      attachment_ = attachment;
+      attachment_ = attachment.get();
       if (stopping_) attachment->Leave();
     }
     const bool welcomed = attachment->AwaitWelcome(kWelcomePatience);

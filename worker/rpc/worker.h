@@ -58,7 +58,7 @@ class Worker {
   std::condition_variable changed_;
   bool stopping_ = false;
   bool attached_ = false;
-  std::shared_ptr<Attachment> attachment_;  // the current one, for Stop
+  Attachment* attachment_ = nullptr;  // the current one, for Stop
 
   std::atomic<uint64_t> last_step_id_{0};
   std::atomic<int64_t> step_started_ns_{0};  // 0: idle
