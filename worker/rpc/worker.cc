@@ -90,7 +90,7 @@ absl::Status Worker::Run() {
     if (welcomed) {
       pause = kFirstPause;
       spdlog::warn("detached from the scheduler at {}: {}", address_,
-                   ended.ok() ? "it drains" : ended.ToString());
+                   ended.ok() ? "the stream ended" : ended.ToString());
     } else if (ended != last_told) {
       spdlog::warn("no scheduler at {} yet, trying on: {}", address_, ended.ToString());
     }
