@@ -26,6 +26,10 @@ constexpr int kWatermarkDivisor = 100;
 // Loads closer than that are equal, and the prefix decides.
 constexpr int kLoadSteps = 8;
 
+// Siblings parked by one Plan: a burst of thousands is spread over steps, of
+// which there are more to come, since the one that they wait for runs.
+constexpr int kMaxParkedPerPlan = 32;
+
 constexpr Micros kMinRetryAfter = 1'000'000;
 constexpr Micros kMaxRetryAfter = 60'000'000;
 
@@ -178,13 +182,17 @@ void State::Admit() {
     }
     AdmitTo(placement, sequence);
   }
-  while (!waiting_.empty()) {
+  int num_parked = 0;
+  while (!waiting_.empty() && num_parked < kMaxParkedPerPlan) {
     Sequence& sequence = **waiting_.begin();
     if (blocked != nullptr && blocked->key < sequence.key) return;
     const Placement placement = Place(sequence);
     if (placement.worker == nullptr) return;
-    if (ParkBehindSibling(*placement.worker, sequence, placement.num_matched_blocks)) continue;
-    AdmitTo(placement, sequence);
+    if (ParkBehindSibling(*placement.worker, sequence, placement.num_matched_blocks)) {
+      ++num_parked;
+    } else {
+      AdmitTo(placement, sequence);
+    }
   }
 }
 
