@@ -104,9 +104,9 @@ TEST_F(Workers, ADrainingOneGetsNothingMoreAndItsSequencesMoveOn) {
   EXPECT_EQ(CoreTest::Plan(), Rows{});  // owed one token by worker 1
   Answer(1);
   EXPECT_EQ(NumReceived(1), 1);
-  Lose(1);  // its stream ends
   EXPECT_EQ(CoreTest::Plan(), (Rows{{1, 11}}));
   EXPECT_EQ(planned_worker_, 2u);
+  Lose(1);  // its stream ends
   Answer(2);
   StepUntilIdle();
   EXPECT_EQ(NumReceived(1), 3);
