@@ -466,6 +466,12 @@ class RawWorker {
     }
     stream_->Write(frame);
   }
+  void Heartbeat() {
+    v1::WorkerFrame frame;
+    frame.set_epoch(epoch_);
+    frame.mutable_heartbeat();
+    stream_->Write(frame);
+  }
   bool ended() const { return ended_; }
   uint64_t epoch() const { return epoch_; }
 
@@ -497,6 +503,28 @@ TEST_F(ServerTest, AWorkerThatFallsSilentIsCutAndItsWorkGoesOn) {
   ASSERT_EQ(again.step().entries_size(), 1);
   EXPECT_EQ(again.step().entries(0).tokens_size(), 6);  // prompt of 5, and 77
   EXPECT_EQ(again.step().entries(0).tokens(5), 77);
+}
+
+TEST_F(ServerTest, AWorkerStuckInAStepIsCutThoughItsHeartBeats) {
+  options_.loop.worker_silence = 400'000;
+  options_.loop.first_step_limit = 1'000'000;
+  StartServer();
+  RawWorker stuck(address_);
+  GatewayClient gateway(address_);
+  ASSERT_TRUE(AwaitWorkers(gateway, 1));
+  gateway.Submit(Request(1, 3));
+  const auto started = steady_clock::now();
+  std::atomic<bool> lost{false};
+  std::thread heart([&] {
+    while (!lost) {
+      stuck.Heartbeat();
+      std::this_thread::sleep_for(milliseconds(50));
+    }
+  });
+  EXPECT_TRUE(AwaitWorkers(gateway, 0));
+  lost = true;
+  heart.join();
+  EXPECT_GE(steady_clock::now() - started, milliseconds(900));
 }
 
 TEST_F(ServerTest, FramesOfALowerTermAreIgnored) {
