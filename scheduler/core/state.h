@@ -1,4 +1,4 @@
-// Everything the core knows, and the moves between. One class, in four files by
+// Everything the core knows, and the moves between. One class, in files by
 // what is being decided:
 //
 //   admission.cc  who is let in: Submit, the queue, placement, parking
