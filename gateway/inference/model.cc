@@ -51,7 +51,7 @@ absl::StatusOr<std::vector<text::TokenId>> EncodeText(const Model& model,
                                                       const TextPrompt& prompt) {
   auto ids = model.tokenizer->Encode(prompt.text, text::SpecialTokens::kAsText);
   if (!ids.ok()) return WithParam(ids.status(), "prompt");
-  if (model.tokenizer->add_bos() && model.tokenizer->bos_id() >= 0) {
+  if (prompt.add_special && model.tokenizer->add_bos() && model.tokenizer->bos_id() >= 0) {
     ids->insert(ids->begin(), model.tokenizer->bos_id());
   }
   return ids;
