@@ -111,6 +111,19 @@ TEST_F(ApiTest, ChatAnswersWhole) {
   EXPECT_TRUE(service.request().split_reasoning);
 }
 
+TEST_F(ApiTest, AWholeAnswerWaitsForEventsThatComeApart) {
+  client->Send(Post("/v1/chat/completions", kHello));
+  const auto script = service.script();
+  for (const char* word : {"one", " two", " three"}) {
+    script->Text(word);
+    while (script->num_waiting() > 0) std::this_thread::yield();
+  }
+  script->Finish();
+  script->Complete(5, 3);
+  const json::value body = Body(client->ReadAnswer());
+  EXPECT_EQ(body.at("choices").at(0).at("message").at("content"), "one two three");
+}
+
 TEST_F(ApiTest, ChatStreamsEachDeltaAsItComes) {
   client->Send(Post("/v1/chat/completions", kHelloStream));
   const auto script = service.script();

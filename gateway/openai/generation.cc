@@ -178,15 +178,19 @@ class Generation : public http::Exchange {
 
   void Pump(http::ResponseWriter& writer) {
     for (Source& source : sources_) {
-      if (!source.events) continue;
-      std::vector<Event> events = source.events->Take();
-      if (events.empty()) {
-        // Asked again, since something may have come between the two calls.
-        source.events->OnReadable(waker_);
-        events = source.events->Take();
+      // Until nothing is left: whatever is taken may end in no write, behind which
+      // Advance would come again, and only an empty-handed Take is followed by a wake.
+      while (source.events) {
+        std::vector<Event> events = source.events->Take();
+        if (events.empty()) {
+          // Asked again, since something may have come between the two calls.
+          source.events->OnReadable(waker_);
+          events = source.events->Take();
+          if (events.empty()) break;
+        }
+        Handle(writer, source, std::move(events));
+        if (phase_ == Phase::kDone) return;
       }
-      if (!events.empty()) Handle(writer, source, std::move(events));
-      if (phase_ == Phase::kDone) return;
     }
   }
 
