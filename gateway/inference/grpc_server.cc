@@ -32,8 +32,7 @@ uint32_t TimeoutMs(const grpc::CallbackServerContext& context) {
   if (deadline == system_clock::time_point::max()) return 0;
   const auto left =
       std::chrono::duration_cast<milliseconds>(deadline - system_clock::now()).count();
-  return static_cast<uint32_t>(
-      std::clamp<int64_t>(left, 1, std::numeric_limits<uint32_t>::max()));
+  return static_cast<uint32_t>(std::clamp<int64_t>(left, 1, std::numeric_limits<uint32_t>::max()));
 }
 
 // One generation and whoever is told of it. Events come on the service's threads,
@@ -141,8 +140,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
 template <typename Response>
 class UnaryGeneration final : public grpc::ServerUnaryReactor, public Generation::Answer {
  public:
-  UnaryGeneration(Service& service, std::weak_ptr<WorkPool> pool, grpc::CallbackServerContext& context,
-                  const char* id_prefix, Response& response)
+  UnaryGeneration(Service& service, std::weak_ptr<WorkPool> pool,
+                  grpc::CallbackServerContext& context, const char* id_prefix, Response& response)
       : id_prefix_(id_prefix),
         response_(response),
         generation_(std::make_shared<Generation>(service, std::move(pool), context, *this)) {}
@@ -165,9 +164,7 @@ class UnaryGeneration final : public grpc::ServerUnaryReactor, public Generation
     for (const Event& event : events) WriteEvent(event, response_);
     return true;
   }
-  void Finish(grpc::Status status) override {
-    grpc::ServerUnaryReactor::Finish(std::move(status));
-  }
+  void Finish(grpc::Status status) override { grpc::ServerUnaryReactor::Finish(std::move(status)); }
 
   const char* const id_prefix_;
   Response& response_;
@@ -176,10 +173,11 @@ class UnaryGeneration final : public grpc::ServerUnaryReactor, public Generation
 
 // A chunk for whatever has happened since the last.
 template <typename Chunk>
-class StreamingGeneration final : public grpc::ServerWriteReactor<Chunk>, public Generation::Answer {
+class StreamingGeneration final : public grpc::ServerWriteReactor<Chunk>,
+                                  public Generation::Answer {
  public:
-  StreamingGeneration(Service& service, std::weak_ptr<WorkPool> pool, grpc::CallbackServerContext& context,
-                      const char* id_prefix)
+  StreamingGeneration(Service& service, std::weak_ptr<WorkPool> pool,
+                      grpc::CallbackServerContext& context, const char* id_prefix)
       : id_prefix_(id_prefix),
         generation_(std::make_shared<Generation>(service, std::move(pool), context, *this)) {}
 
@@ -262,8 +260,7 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
       const auto tokens = service_.Tokenize(*read);
       if (!tokens.ok()) return tokens.status();
       response->mutable_tokens()->Assign(tokens->begin(), tokens->end());
-      response->set_max_model_len(
-          static_cast<uint32_t>(service_.Models().front().max_model_len));
+      response->set_max_model_len(static_cast<uint32_t>(service_.Models().front().max_model_len));
       return absl::OkStatus();
     });
   }
