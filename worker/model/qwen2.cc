@@ -85,7 +85,7 @@ absl::Status Qwen2::LoadWeights(const WeightSource& source) {
   // one matrix, gate and up likewise.
   std::map<std::string, at::Tensor> places;
   const auto make = [&](at::IntArrayRef shape) {
-    at::Tensor tensor = at::empty(shape, TorchType(dtype_));
+    at::Tensor tensor = ops::MakeWeight(shape, TorchType(dtype_));
     weight_bytes_ += tensor.nbytes();
     return tensor;
   };

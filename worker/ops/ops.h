@@ -28,6 +28,9 @@ struct KvLayer {
   at::Tensor values;
 };
 
+// Memory for a weight, laid out for the device's loads; not filled.
+at::Tensor MakeWeight(at::IntArrayRef shape, at::ScalarType dtype);
+
 // Blocks are not zeroed: what no token has written is never read.
 KvLayer MakeKvLayer(HeadShape shape, int num_blocks, at::ScalarType dtype);
 

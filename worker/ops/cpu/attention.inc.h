@@ -36,19 +36,26 @@ WEFT_INLINE void Scores(const BF16* const* q, const BF16* keys, int head_dim, Ve
   for (int i = 0; i < Q; ++i) scores[i] = even[i] + odd[i];
 }
 
-// out = out * decay + sum over the first `count` tokens of weight * value, for
-// 16 * N dimensions.
-template <class T, int N>
-WEFT_INLINE void AddValues(const T* values, int stride, const float* weights, int count,
-                           float decay, float* out) {
-  Vec sum[N];
-  for (int i = 0; i < N; ++i) sum[i] = LoadAs<Vec>(out + i * kLanes) * decay;
+// out[i] = out[i] * decay[i] + sum over the first `count` tokens of weight * value,
+// for Q queries and 16 * N dimensions; `stride` numbers from one value, and from one
+// out, to the next.
+template <class T, int Q, int N>
+WEFT_INLINE void AddValues(const T* values, int stride, const float (*weights)[kBlockTokens],
+                           int count, const float* decay, float* out) {
+  Vec sum[Q][N];
+  for (int i = 0; i < Q; ++i) {
+    for (int n = 0; n < N; ++n) sum[i][n] = LoadAs<Vec>(out + i * stride + n * kLanes) * decay[i];
+  }
   for (int t = 0; t < count; ++t) {
-    for (int i = 0; i < N; ++i) {
-      sum[i] = sum[i] + Load(values + t * stride + i * kLanes) * weights[t];
+    Vec value[N];
+    for (int n = 0; n < N; ++n) value[n] = Load(values + t * stride + n * kLanes);
+    for (int i = 0; i < Q; ++i) {
+      for (int n = 0; n < N; ++n) sum[i][n] = sum[i][n] + value[n] * weights[i][t];
     }
   }
-  for (int i = 0; i < N; ++i) Store(out + i * kLanes, sum[i]);
+  for (int i = 0; i < Q; ++i) {
+    for (int n = 0; n < N; ++n) Store(out + i * stride + n * kLanes, sum[i][n]);
+  }
 }
 
 struct Query {
@@ -57,36 +64,60 @@ struct Query {
   int num_keys = 0;  // it sees positions [0, num_keys)
 };
 
+// One block's sixteen tokens for Q queries. Those a query does not see have weight
+// zero; past the last that any of them sees nothing is read.
 template <class T, int Q>
 WEFT_INLINE void AttendBlock(const T* const* q, const T* keys, const T* values, int head_dim,
                              float scale, int block_start, Query* queries, float* out) {
+  static_assert(Q <= kLanes);
   Vec scores[Q];
   Scores<Q>(q, keys, head_dim, scores);
   const IVec lane = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  alignas(64) float weights[Q][kBlockTokens];
+  Vec drop = {};  // by query: how much the maximum rises
+  int most = 0;
   for (int i = 0; i < Q; ++i) {
     Query& query = queries[i];
     int count = query.num_keys - block_start;
-    if (count <= 0) continue;
+    if (count <= 0) {
+      Store(weights[i], Vec{});
+      continue;
+    }
     if (count > kBlockTokens) count = kBlockTokens;
+    if (count > most) most = count;
     const Vec seen = lane < count ? scores[i] * scale : Splat(-__builtin_inff());
     const float block_max = Max(seen);
     const float max = block_max > query.max ? block_max : query.max;
-    const Vec weights = Exp(seen - max);
-    const float decay = Exp(Splat(query.max - max))[0];
-    query.sum = query.sum * decay + Sum(weights);
+    const Vec weight = Exp(seen - max);
+    Store(weights[i], weight);
+    scores[i] = weight;
+    drop[i] = query.max - max;
     query.max = max;
-    alignas(64) float weight[kBlockTokens];
-    Store(weight, weights);
-    float* to = out + i * head_dim;
-    int d = 0;
-    for (; d + 64 <= head_dim; d += 64) {
-      AddValues<T, 4>(values + d, head_dim, weight, count, decay, to + d);
-    }
-    for (; d < head_dim; d += kLanes) {
-      AddValues<T, 1>(values + d, head_dim, weight, count, decay, to + d);
+  }
+  if (most == 0) return;
+  alignas(64) float decay[kLanes];
+  Store(decay, Exp(drop));
+  for (int i = 0; i < Q; ++i) {
+    if (queries[i].num_keys > block_start) {
+      queries[i].sum = queries[i].sum * decay[i] + Sum(scores[i]);
     }
   }
+  int d = 0;
+  for (; d + 64 <= head_dim; d += 64) {
+    AddValues<T, Q, 4>(values + d, head_dim, weights, most, decay, out + d);
+  }
+  for (; d < head_dim; d += kLanes) {
+    AddValues<T, Q, 1>(values + d, head_dim, weights, most, decay, out + d);
+  }
 }
+
+// Queries taken through a block together: they share its keys and values, and
+// their sums fill the registers. Six is the group of the 1.5B models.
+#if defined(__AVX512F__)
+constexpr int kQueries = 6;
+#else
+constexpr int kQueries = 2;
+#endif
 
 template <class T>
 void Attend(const AttentionArgs& args, const AttentionTask& task) {
@@ -116,9 +147,9 @@ void Attend(const AttentionArgs& args, const AttentionTask& task) {
     const T* keys = static_cast<const T*>(args.kv.keys) + place;
     const T* values = static_cast<const T*>(args.kv.values) + place;
     int i = 0;
-    for (; i + 4 <= num_queries; i += 4) {
-      AttendBlock<T, 4>(q + i, keys, values, head_dim, scale, start, queries + i,
-                        sums + i * head_dim);
+    for (; i + kQueries <= num_queries; i += kQueries) {
+      AttendBlock<T, kQueries>(q + i, keys, values, head_dim, scale, start, queries + i,
+                               sums + i * head_dim);
     }
     for (; i < num_queries; ++i) {
       AttendBlock<T, 1>(q + i, keys, values, head_dim, scale, start, queries + i,

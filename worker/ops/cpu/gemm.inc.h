@@ -7,21 +7,28 @@
 namespace weft::worker::ops::cpu {
 namespace {
 
-// Rows and columns of a tile: what fits the registers, sums and operands.
+// Rows and columns of a tile. Sums and operands fill the registers; more rows than
+// columns, because a tile's rows stay in the first-level cache from one tile to the
+// next and the columns come from the second.
 #if defined(__AVX512F__)
-constexpr int kTileRows = 4;
-constexpr int kTileColumns = 4;
+constexpr int kTileRows = 8;
+constexpr int kTileColumns = 3;
 #else
 constexpr int kTileRows = 2;
 constexpr int kTileColumns = 2;
 #endif
 
-// Numbers of k gone through at a time: a tile's rows and columns then stay in the
-// first-level cache, and its sums wait in memory meanwhile.
+// Numbers of k gone through at a time: kTileRows rows of them fit the first-level
+// cache; the sums wait in memory meanwhile.
 constexpr int64_t kDepth = 2048;
 // Columns that share one pass over the rows: their weights stay in the
 // second-level cache.
-constexpr int kPanelColumns = 64;
+constexpr int kPanelColumns = 48;
+static_assert(kPanelColumns % kTileColumns == 0);
+
+// Up to so many rows, the weights' way from memory is what takes time: they are
+// read as one stream from end to end, since interleaved columns halve its speed.
+constexpr int kStreamRows = 8;
 
 template <class T, int R, int C>
 WEFT_INLINE void AddProducts(const T* x, const T* w, int64_t stride, int64_t count, Vec* sums) {
@@ -51,17 +58,32 @@ WEFT_INLINE void AddProducts(const T* x, const T* w, int64_t stride, int64_t cou
   }
 }
 
+// A tile of R rows by kTileColumns, or by the fewer that a panel ends with.
 template <class T, int R>
-void AddTile(int columns, const T* x, const T* w, int64_t stride, int64_t count, Vec* sums) {
+WEFT_INLINE void AddTile(int columns, const T* x, const T* w, int64_t stride, int64_t count,
+                         Vec* sums) {
   if (columns == kTileColumns) {
     AddProducts<T, R, kTileColumns>(x, w, stride, count, sums);
-  } else {
-    for (int c = 0; c < columns; ++c) {
-      Vec column[R];
-      for (int r = 0; r < R; ++r) column[r] = sums[r * kTileColumns + c];
-      AddProducts<T, R, 1>(x, w + c * stride, stride, count, column);
-      for (int r = 0; r < R; ++r) sums[r * kTileColumns + c] = column[r];
-    }
+    return;
+  }
+  for (int c = 0; c < columns; ++c) {
+    Vec column[R];
+    for (int r = 0; r < R; ++r) column[r] = sums[r * kTileColumns + c];
+    AddProducts<T, R, 1>(x, w + c * stride, stride, count, column);
+    for (int r = 0; r < R; ++r) sums[r * kTileColumns + c] = column[r];
+  }
+}
+
+template <class T, class Out, int R>
+WEFT_INLINE void StoreTile(int columns, const GemmArgs& args, int64_t row, int64_t n,
+                           const Vec* sums) {
+  const T* bias = static_cast<const T*>(args.bias);
+  Out* out = static_cast<Out*>(args.out) + row * args.n + n;
+  for (int c = 0; c < columns; ++c) {
+    float column[R];
+    SumEach<R>(sums + c, kTileColumns, column);
+    const float shift = bias == nullptr ? 0 : ToFloat(bias[n + c]);
+    for (int r = 0; r < R; ++r) StoreOne(out + r * args.n + c, column[r] + shift);
   }
 }
 
@@ -70,35 +92,66 @@ template <class T, class Out, int R>
 void RowsTimesPanel(const GemmArgs& args, int64_t row, int64_t n_begin, int64_t n_end) {
   const T* x = static_cast<const T*>(args.x) + row * args.k;
   const T* w = static_cast<const T*>(args.w);
-  const T* bias = static_cast<const T*>(args.bias);
-  Out* out = static_cast<Out*>(args.out) + row * args.n;
-  constexpr int kTiles = kPanelColumns / kTileColumns;
-  Vec sums[kTiles][R * kTileColumns] = {};
+  const auto columns_at = [&](int64_t n) {
+    return n_end - n < kTileColumns ? static_cast<int>(n_end - n) : kTileColumns;
+  };
+  if (args.k <= kDepth) {
+    for (int64_t n = n_begin; n < n_end; n += kTileColumns) {
+      Vec sums[R * kTileColumns] = {};
+      AddTile<T, R>(columns_at(n), x, w + n * args.k, args.k, args.k, sums);
+      StoreTile<T, Out, R>(columns_at(n), args, row, n, sums);
+    }
+    return;
+  }
+  Vec sums[kPanelColumns / kTileColumns][R * kTileColumns] = {};
   for (int64_t k = 0; k < args.k; k += kDepth) {
     const int64_t count = args.k - k < kDepth ? args.k - k : kDepth;
     for (int64_t n = n_begin, tile = 0; n < n_end; n += kTileColumns, ++tile) {
-      const int columns = n_end - n < kTileColumns ? n_end - n : kTileColumns;
-      AddTile<T, R>(columns, x + k, w + n * args.k + k, args.k, count, sums[tile]);
+      AddTile<T, R>(columns_at(n), x + k, w + n * args.k + k, args.k, count, sums[tile]);
     }
   }
+  for (int64_t n = n_begin, tile = 0; n < n_end; n += kTileColumns, ++tile) {
+    StoreTile<T, Out, R>(columns_at(n), args, row, n, sums[tile]);
+  }
+}
+
+// R rows by columns [n_begin, n_end), one column after another.
+template <class T, class Out, int R>
+void RowsTimesStream(const GemmArgs& args, int64_t row, int64_t n_begin, int64_t n_end) {
+  const T* x = static_cast<const T*>(args.x) + row * args.k;
+  const T* w = static_cast<const T*>(args.w);
+  const T* bias = static_cast<const T*>(args.bias);
+  Out* out = static_cast<Out*>(args.out) + row * args.n;
   for (int64_t n = n_begin; n < n_end; ++n) {
-    const Vec* tile = sums[(n - n_begin) / kTileColumns];
-    for (int r = 0; r < R; ++r) {
-      const float sum = Sum(tile[r * kTileColumns + (n - n_begin) % kTileColumns]);
-      StoreOne(out + r * args.n + n, bias == nullptr ? sum : sum + ToFloat(bias[n]));
-    }
+    Vec sums[R] = {};
+    AddProducts<T, R, 1>(x, w + n * args.k, args.k, args.k, sums);
+    float column[R];
+    SumEach<R>(sums, 1, column);
+    const float shift = bias == nullptr ? 0 : ToFloat(bias[n]);
+    for (int r = 0; r < R; ++r) StoreOne(out + r * args.n + n, column[r] + shift);
+  }
+}
+
+template <class T, class Out, int R>
+void StreamRows(int64_t rows, const GemmArgs& args, int64_t row, int64_t n_begin, int64_t n_end) {
+  if constexpr (R > 0) {
+    if (rows == R) return RowsTimesStream<T, Out, R>(args, row, n_begin, n_end);
+    StreamRows<T, Out, R - 1>(rows, args, row, n_begin, n_end);
   }
 }
 
 template <class T, class Out>
 void Gemm(const GemmArgs& args, int64_t n_begin, int64_t n_end) {
+  if (args.m <= kStreamRows) {
+    return StreamRows<T, Out, kStreamRows>(args.m, args, 0, n_begin, n_end);
+  }
   for (int64_t n = n_begin; n < n_end; n += kPanelColumns) {
     const int64_t end = n + kPanelColumns < n_end ? n + kPanelColumns : n_end;
     int64_t row = 0;
     for (; row + kTileRows <= args.m; row += kTileRows) {
       RowsTimesPanel<T, Out, kTileRows>(args, row, n, end);
     }
-    for (; row < args.m; ++row) RowsTimesPanel<T, Out, 1>(args, row, n, end);
+    StreamRows<T, Out, kTileRows - 1>(args.m - row, args, row, n, end);
   }
 }
 

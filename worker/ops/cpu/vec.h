@@ -18,6 +18,8 @@ namespace {
 constexpr int kLanes = 16;
 
 typedef float Vec __attribute__((vector_size(64)));
+typedef float Vec8 __attribute__((vector_size(32)));
+typedef float Vec4 __attribute__((vector_size(16)));
 typedef uint32_t UVec __attribute__((vector_size(64)));
 typedef int32_t IVec __attribute__((vector_size(64)));
 typedef uint16_t HalfVec __attribute__((vector_size(32)));
@@ -63,18 +65,59 @@ WEFT_INLINE void StoreOne(BF16* to, float x) {
                                           : (bits >> 16) | 0x40u);
 }
 
+// The lanes folded in halves: 16, 8, 4, 2, 1.
+template <class Fold8, class Fold4>
+WEFT_INLINE float FoldLanes(Vec v, Fold8 fold8, Fold4 fold4) {
+  const Vec8 a = __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+  const Vec8 b = __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  const Vec8 c = fold8(a, b);
+  Vec4 d =
+      fold4(__builtin_shufflevector(c, c, 0, 1, 2, 3), __builtin_shufflevector(c, c, 4, 5, 6, 7));
+  d = fold4(d, __builtin_shufflevector(d, d, 2, 3, 0, 1));
+  d = fold4(d, __builtin_shufflevector(d, d, 1, 0, 3, 2));
+  return d[0];
+}
+
 WEFT_INLINE float Sum(Vec v) {
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) v[i] += v[i + width];
+  return FoldLanes(
+      v, [](Vec8 a, Vec8 b) { return a + b; }, [](Vec4 a, Vec4 b) { return a + b; });
+}
+
+// Sum of each of R vectors, `stride` apart, to the bit what Sum gives: eight at once
+// fold the same lanes in the same order, packed beside each other.
+template <int R>
+WEFT_INLINE void SumEach(const Vec* v, int stride, float* sums) {
+  if constexpr (R != 8) {
+    for (int r = 0; r < R; ++r) sums[r] = Sum(v[r * stride]);
+  } else {
+    Vec a[4], b[2];
+    for (int i = 0; i < 4; ++i) {  // 8 lanes of each of two
+      const Vec x = v[2 * i * stride], y = v[(2 * i + 1) * stride];
+      a[i] = __builtin_shufflevector(x, y, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23) +
+             __builtin_shufflevector(x, y, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30,
+                                     31);
+    }
+    for (int i = 0; i < 2; ++i) {  // 4 lanes of each of four
+      const Vec x = a[2 * i], y = a[2 * i + 1];
+      b[i] =
+          __builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27) +
+          __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31);
+    }
+    const Vec c =  // 2 lanes of each of eight
+        __builtin_shufflevector(b[0], b[1], 0, 1, 4, 5, 8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28,
+                                29) +
+        __builtin_shufflevector(b[0], b[1], 2, 3, 6, 7, 10, 11, 14, 15, 18, 19, 22, 23, 26, 27, 30,
+                                31);
+    const Vec8 d = __builtin_shufflevector(c, c, 0, 2, 4, 6, 8, 10, 12, 14) +
+                   __builtin_shufflevector(c, c, 1, 3, 5, 7, 9, 11, 13, 15);
+    __builtin_memcpy(sums, &d, sizeof(d));
   }
-  return v[0];
 }
 
 WEFT_INLINE float Max(Vec v) {
-  for (int width = kLanes / 2; width > 0; width /= 2) {
-    for (int i = 0; i < width; ++i) v[i] = v[i] > v[i + width] ? v[i] : v[i + width];
-  }
-  return v[0];
+  return FoldLanes(
+      v, [](Vec8 a, Vec8 b) { return a > b ? a : b; },
+      [](Vec4 a, Vec4 b) { return a > b ? a : b; });
 }
 
 // exp, within 2 ulp for x <= 88; below -87 it is 0. Cephes' polynomial on
