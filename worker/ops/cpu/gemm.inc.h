@@ -21,14 +21,18 @@ constexpr int kTileColumns = 2;
 // Numbers of k gone through at a time: kTileRows rows of them fit the first-level
 // cache; the sums wait in memory meanwhile.
 constexpr int64_t kDepth = 2048;
-// Columns that share one pass over the rows: their weights stay in the
-// second-level cache.
+// Columns that share one pass over the rows, at most, and what their weights may
+// take so that they stay in the second-level cache.
 constexpr int kPanelColumns = 48;
+constexpr int64_t kPanelBytes = 256 << 10;
 static_assert(kPanelColumns % kTileColumns == 0);
 
-// Up to so many rows, the weights' way from memory is what takes time: they are
-// read as one stream from end to end, since interleaved columns halve its speed.
-constexpr int kStreamRows = 8;
+// A few rows wait for the weights' way from memory. They go through them as one
+// stream from end to end, which interleaved columns would halve the speed of, and
+// no more rows at a time than leave the stream its pace.
+constexpr int kStreamRows = 4;
+// From so many rows on, tiles are faster in spite of it.
+constexpr int kMinTiledRows = 32;
 
 template <class T, int R, int C>
 WEFT_INLINE void AddProducts(const T* x, const T* w, int64_t stride, int64_t count, Vec* sums) {
@@ -132,26 +136,37 @@ void RowsTimesStream(const GemmArgs& args, int64_t row, int64_t n_begin, int64_t
   }
 }
 
-template <class T, class Out, int R>
-void StreamRows(int64_t rows, const GemmArgs& args, int64_t row, int64_t n_begin, int64_t n_end) {
-  if constexpr (R > 0) {
-    if (rows == R) return RowsTimesStream<T, Out, R>(args, row, n_begin, n_end);
-    StreamRows<T, Out, R - 1>(rows, args, row, n_begin, n_end);
+// Rows [row, args.m) by columns [n_begin, n_end), a few rows at a time.
+template <class T, class Out>
+void StreamRows(const GemmArgs& args, int64_t row, int64_t n_begin, int64_t n_end) {
+  static_assert(kStreamRows == 4);
+  for (; row + 4 <= args.m; row += 4) RowsTimesStream<T, Out, 4>(args, row, n_begin, n_end);
+  switch (args.m - row) {
+    case 3:
+      return RowsTimesStream<T, Out, 3>(args, row, n_begin, n_end);
+    case 2:
+      return RowsTimesStream<T, Out, 2>(args, row, n_begin, n_end);
+    case 1:
+      return RowsTimesStream<T, Out, 1>(args, row, n_begin, n_end);
   }
 }
 
 template <class T, class Out>
 void Gemm(const GemmArgs& args, int64_t n_begin, int64_t n_end) {
-  if (args.m <= kStreamRows) {
-    return StreamRows<T, Out, kStreamRows>(args.m, args, 0, n_begin, n_end);
-  }
-  for (int64_t n = n_begin; n < n_end; n += kPanelColumns) {
-    const int64_t end = n + kPanelColumns < n_end ? n + kPanelColumns : n_end;
+  if (args.m <= kStreamRows) return StreamRows<T, Out>(args, 0, n_begin, n_end);
+  const int64_t fitting = kPanelBytes / (args.k * static_cast<int64_t>(sizeof(T)));
+  const int64_t panel = fitting >= kPanelColumns  ? kPanelColumns
+                        : fitting >= kTileColumns ? fitting / kTileColumns * kTileColumns
+                                                  : kTileColumns;
+  for (int64_t n = n_begin; n < n_end; n += panel) {
+    const int64_t end = n + panel < n_end ? n + panel : n_end;
     int64_t row = 0;
-    for (; row + kTileRows <= args.m; row += kTileRows) {
-      RowsTimesPanel<T, Out, kTileRows>(args, row, n, end);
+    if (args.m >= kMinTiledRows) {
+      for (; row + kTileRows <= args.m; row += kTileRows) {
+        RowsTimesPanel<T, Out, kTileRows>(args, row, n, end);
+      }
     }
-    StreamRows<T, Out, kTileRows - 1>(args.m - row, args, row, n, end);
+    StreamRows<T, Out>(args, row, n, end);
   }
 }
 

@@ -59,7 +59,7 @@ TYPED_TEST(KernelTest, GemmEqualsDotProducts) {
     int64_t m, n, k;
   };
   for (const auto [m, n, k] :
-       {Shape{1, 1, 1}, {1, 70, 64}, {3, 5, 33}, {9, 67, 80}, {5, 130, 4099}}) {
+       {Shape{1, 1, 1}, {1, 70, 64}, {3, 5, 33}, {9, 67, 80}, {35, 50, 70}, {5, 130, 4099}}) {
     const auto x = this->Random(m * k), w = this->Random(n * k), bias = this->Random(n);
     for (const Kernels* kernels : AvailableKernels()) {
       for (const T* b : {bias.data(), static_cast<const T*>(nullptr)}) {
@@ -91,18 +91,20 @@ TYPED_TEST(KernelTest, GemmEqualsDotProducts) {
 // columns were cut.
 TYPED_TEST(KernelTest, GemmRowsDoNotDependOnTheBatch) {
   using T = TypeParam;
-  const int64_t m = 11, n = 75, k = 2500;
-  const auto x = this->Random(m * k), w = this->Random(n * k);
-  for (const Kernels* kernels : AvailableKernels()) {
-    std::vector<float> whole(m * n), alone(n);
-    Of<T>(*kernels).gemm_f32({x.data(), w.data(), nullptr, whole.data(), m, n, k}, 0, n);
-    for (int64_t row = 0; row < m; ++row) {
-      const GemmArgs args = {x.data() + row * k, w.data(), nullptr, alone.data(), 1, n, k};
-      for (int64_t j = 0; j < n; j += 7) {
-        Of<T>(*kernels).gemm_f32(args, j, std::min(n, j + 7));
+  const int64_t n = 75, k = 2500;
+  for (const int64_t m : {3, 11, 45}) {
+    const auto x = this->Random(m * k), w = this->Random(n * k);
+    for (const Kernels* kernels : AvailableKernels()) {
+      std::vector<float> whole(m * n), alone(n);
+      Of<T>(*kernels).gemm_f32({x.data(), w.data(), nullptr, whole.data(), m, n, k}, 0, n);
+      for (int64_t row = 0; row < m; ++row) {
+        const GemmArgs args = {x.data() + row * k, w.data(), nullptr, alone.data(), 1, n, k};
+        for (int64_t j = 0; j < n; j += 7) {
+          Of<T>(*kernels).gemm_f32(args, j, std::min(n, j + 7));
+        }
+        ASSERT_EQ(std::memcmp(alone.data(), whole.data() + row * n, n * sizeof(float)), 0)
+            << kernels->isa << " row " << row;
       }
-      ASSERT_EQ(std::memcmp(alone.data(), whole.data() + row * n, n * sizeof(float)), 0)
-          << kernels->isa << " row " << row;
     }
   }
 }
