@@ -68,20 +68,27 @@ void Choice::Push(text::TokenId id, std::optional<TokenLogprob> logprob, Delta& 
 
 // Follows the reasoning as the tokens tell it. A tag that changes nothing is text.
 void Choice::NoteTag(text::TokenId id, size_t begin, size_t end) {
-  const bool closes = in_reasoning_ && id == options_.split_reasoning->close;
+  const bool is_tag = options_.split_reasoning && (id == options_.split_reasoning->open ||
+                                                   id == options_.split_reasoning->close);
+  std::string_view before = std::string_view(held_).substr(begin - num_released_);
+  // Behind an unfinished character, a tag's name is only the end of the token's
+  // text; a special one may be skipped.
+  size_t name = 0;
+  if (is_tag && before.ends_with(tokenizer_->TokenBytes(id))) {
+    name = tokenizer_->TokenBytes(id).size();
+    before.remove_suffix(name);
+  }
+  if (before.find_first_not_of(" \t\r\n") != std::string_view::npos) may_open_ = false;
+
   const bool opens = may_open_ && id == options_.split_reasoning->open;
+  const bool closes = in_reasoning_ && id == options_.split_reasoning->close;
   if (opens || closes) {
-    // Behind an unfinished character, the tag's name is only the end of the text.
-    const size_t name = tokenizer_->TokenBytes(id).size();
-    tags_.push_back({.begin = end - std::min(name, end - begin), .end = end, .opens = opens});
+    tags_.push_back({.begin = end - name, .end = end, .opens = opens});
     in_reasoning_ = opens;
     may_open_ = false;
-    return;
-  }
-  if (in_reasoning_) ++num_reasoning_tokens_;
-  if (may_open_) {
-    const std::string_view text = std::string_view(held_).substr(begin - num_released_);
-    may_open_ = text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+  } else {
+    if (is_tag) may_open_ = false;
+    if (in_reasoning_) ++num_reasoning_tokens_;
   }
 }
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "gateway/inference/grpc_codec.h"
 #include "gateway/inference/work_pool.h"
+#include "grpc/health/v1/health.pb.h"
 #include "weft/v1/inference.grpc.pb.h"
 
 namespace weft::gateway {
@@ -327,6 +328,8 @@ struct GrpcServer::Impl {
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcOptions& options,
                                                               Service& service) {
   grpc::EnableDefaultHealthCheckService(true);
+  // gRPC's own server of it brings no description for reflection to show.
+  (void)grpc::health::v1::HealthCheckRequest::descriptor();
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   auto impl = std::make_unique<Impl>(service);
   const std::string address = absl::StrCat(options.host, ":", options.port);
