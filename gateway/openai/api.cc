@@ -181,22 +181,23 @@ HttpResponse Detokenize(const gateway::Service& service, const std::string& body
 // An answer that a pool thread makes.
 class PooledAnswer : public Exchange {
  public:
-  PooledAnswer(WorkPool& pool, std::function<HttpResponse()> make, http::Waker waker) {
+  PooledAnswer(gateway::WorkPool& pool, std::function<HttpResponse()> make, http::Waker waker) {
     const bool accepted =
-        pool.Run([state = state_, make = std::move(make), waker = std::move(waker)] {
-          HttpResponse response;
-          try {
-            response = make();
-          } catch (const std::exception& error) {
-            spdlog::error("{}", error.what());
-            response = ErrorResponse(500, "internal error");
-          }
-          {
-            std::lock_guard lock(state->mutex);
-            state->response = std::move(response);
-          }
-          waker();
-        });
+        pool.Run(gateway::WorkPool::Weight::kHeavy,
+                 [state = state_, make = std::move(make), waker = std::move(waker)] {
+                   HttpResponse response;
+                   try {
+                     response = make();
+                   } catch (const std::exception& error) {
+                     spdlog::error("{}", error.what());
+                     response = ErrorResponse(500, "internal error");
+                   }
+                   {
+                     std::lock_guard lock(state->mutex);
+                     state->response = std::move(response);
+                   }
+                   waker();
+                 });
     if (!accepted) {
       state_->response = ErrorResponse(absl::UnavailableError("The server is overloaded."));
     }

@@ -15,7 +15,7 @@
 #include "gateway/http/exchange.h"
 #include "gateway/http/server.h"
 #include "gateway/inference/service.h"
-#include "gateway/openai/work_pool.h"
+#include "gateway/inference/work_pool.h"
 
 namespace weft::openai {
 
@@ -30,7 +30,7 @@ class Api {
   http::Routed Route(http::HttpRequest request, http::Waker waker);
 
   gateway::Service& service_;
-  WorkPool pool_;
+  gateway::WorkPool pool_;
 };
 
 // Refusals in OpenAI's form, and what browsers need of another origin.

@@ -41,7 +41,7 @@ struct Arrivals {
 
 class Generation : public http::Exchange {
  public:
-  Generation(Endpoint endpoint, gateway::Service& service, WorkPool& pool,
+  Generation(Endpoint endpoint, gateway::Service& service, gateway::WorkPool& pool,
              http::HttpRequest request, http::Waker waker)
       : endpoint_(endpoint), service_(service), waker_(std::move(waker)) {
     head_.id = absl::StrCat(endpoint == Endpoint::kChat ? "chatcmpl-" : "cmpl-", request.id);
@@ -51,14 +51,15 @@ class Generation : public http::Exchange {
       return;
     }
     const bool accepted =
-        pool.Run([arrivals = arrivals_, endpoint, waker = waker_, body = std::move(request.body)] {
-          absl::StatusOr<GenerationCall> call = Parse(endpoint, body);
-          {
-            std::lock_guard lock(arrivals->mutex);
-            arrivals->call = std::move(call);
-          }
-          waker();
-        });
+        pool.Run(gateway::WorkPool::Weight::kHeavy,
+                 [arrivals = arrivals_, endpoint, waker = waker_, body = std::move(request.body)] {
+                   absl::StatusOr<GenerationCall> call = Parse(endpoint, body);
+                   {
+                     std::lock_guard lock(arrivals->mutex);
+                     arrivals->call = std::move(call);
+                   }
+                   waker();
+                 });
     if (!accepted) arrivals_->call = absl::UnavailableError("The server is overloaded.");
   }
 
@@ -277,7 +278,7 @@ class Generation : public http::Exchange {
 }  // namespace
 
 std::unique_ptr<http::Exchange> MakeGeneration(Endpoint endpoint, gateway::Service& service,
-                                               WorkPool& pool, http::HttpRequest request,
+                                               gateway::WorkPool& pool, http::HttpRequest request,
                                                http::Waker waker) {
   return std::make_unique<Generation>(endpoint, service, pool, std::move(request),
                                       std::move(waker));

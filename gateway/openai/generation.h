@@ -10,14 +10,14 @@
 
 #include "gateway/http/exchange.h"
 #include "gateway/inference/service.h"
+#include "gateway/inference/work_pool.h"
 #include "gateway/openai/request.h"
-#include "gateway/openai/work_pool.h"
 
 namespace weft::openai {
 
 // `service` and `pool` outlive the exchange.
 std::unique_ptr<http::Exchange> MakeGeneration(Endpoint endpoint, gateway::Service& service,
-                                               WorkPool& pool, http::HttpRequest request,
+                                               gateway::WorkPool& pool, http::HttpRequest request,
                                                http::Waker waker);
 
 }  // namespace weft::openai
