@@ -407,8 +407,15 @@ void Loop::FailWithoutWorker() {
     for (const auto& [id, unused] : session.live) live.push_back(id);
     std::sort(live.begin(), live.end());
     for (core::SequenceId id : live) {
+      const bool has_begun = session.live.at(id) != core::kNever;
       const size_t before = outputs_.finished.size();
       core_.Apply(core::Cancel{.id = id}, now_, outputs_);
+      if (!has_begun) {  // nothing is lost: its client may ask again
+        outputs_.finished.erase(outputs_.finished.begin() + before, outputs_.finished.end());
+        session.live.erase(id);
+        Reject(id, v1::REJECT_CODE_NO_WORKER, "no worker is attached", kRetryAfterMs);
+        continue;
+      }
       for (size_t i = before; i < outputs_.finished.size(); ++i) {
         outputs_.finished[i].reason = core::FinishReason::kError;
         outputs_.finished[i].message = "no worker has been attached for too long";
