@@ -89,8 +89,11 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
   flags.Add("--tensor-parallel-size", options.tensor_parallel_size,
             "GPUs that share one model; 1 is built");
   HandOn(flags, worker, "--gpu-memory-utilization",
-         "Part of the device's memory that weights and KV cache may take")
+         "Part of the available memory that weights and KV cache may take")
       ->check(CLI::Range(0.01, 1.0));
+  HandOn(flags, worker, "--kv-cache-memory-bytes",
+         "KV cache (default: what --gpu-memory-utilization leaves)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 50));
   HandOn(flags, worker, "--max-model-len",
          "Prompt and output of one request, in tokens (default: the model's)")
       ->check(CLI::Range(1, 1 << 24));
@@ -99,6 +102,10 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
       ->check(CLI::Range(1, 1 << 24));
   HandOn(flags, worker, "--num-threads", "CPU threads of the model (default: one per core)")
       ->check(CLI::Range(1, 1024));
+  HandOnChoice(flags, worker, "--simulated-gpu", {"H200", "T4", "CPU"},
+               "Whose step times --backend simulated has (default: H200)");
+  HandOn(flags, worker, "--simulated-speed", "How many times as fast as that (default: 1)")
+      ->check(CLI::Range(0.001, 1e9));
   flags.AddSwitch("--enable-prefix-caching", options.enable_prefix_caching,
                   "Prompts share the KV blocks of equal beginnings; =false ends that");
 
