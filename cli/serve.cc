@@ -45,6 +45,7 @@ std::string Greeting(const ServeOptions& options) {
   std::string host = is_any ? "127.0.0.1" : options.host;
   if (host.find(':') != std::string::npos) host = absl::StrCat("[", host, "]");
   const std::string url = absl::StrCat("http://", host, ":", options.port);
+  const std::string name = options.served_model_name.substr(0, options.served_model_name.find(','));
   return absl::StrFormat(
       "\n"
       "%s is served at %s/v1 (gRPC at %s:%d). Ctrl-C ends it.\n"
@@ -53,7 +54,7 @@ std::string Greeting(const ServeOptions& options) {
       "  -d '{\"model\": \"%s\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 17 + "
       "25?\"}]}'\n"
       "\n",
-      options.served_model_name, url, host, options.grpc_port, url, options.served_model_name);
+      name, url, host, options.grpc_port, url, name);
 }
 
 absl::StatusOr<std::string> OwnFolder() {
@@ -71,7 +72,7 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
                      "Folder in Hugging Face format: config.json, tokenizer.json, *.safetensors")
       ->required();
   flags.Add("--served-model-name", options.served_model_name,
-            "Name by which clients ask for the model (default: the folder's)");
+            "Names by which clients ask for the model, apart by commas (default: the folder's)");
   flags.Add("--host", options.host, "Address that clients reach");
   flags.Add("--port", options.port, "HTTP port; 0 takes a free one", 0, 65535);
   flags.Add("--grpc-port", options.grpc_port,

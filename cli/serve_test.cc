@@ -108,6 +108,10 @@ TEST_F(ServeTest, TheModelIsNamedAfterItsFolderUnlessToldOtherwise) {
   options.served_model_name = "mine";
   Build();
   EXPECT_THAT(Argv(Tier::kGateway), Contains("--served-model-name=mine"));
+  options.served_model_name = "mine,yours";
+  Build();
+  EXPECT_THAT(Argv(Tier::kGateway), Contains("--served-model-name=mine,yours"));
+  EXPECT_THAT(commands.greeting, HasSubstr(R"("model": "mine")"));
 }
 
 TEST_F(ServeTest, TheGreetingNamesAnAddressThatCanBeReached) {
