@@ -4,8 +4,8 @@
 #
 #   scripts/bundle.sh PRESET      -> dist/weft-PRESET.tar.gz
 #
-# There, LibTorch is named by WEFT_TORCH_LIB or --torch-lib: the lib folder of the
-# same torch version (python3 -c 'import torch; print(torch.__path__[0])').
+# There, LibTorch is named by WEFT_TORCH_LIB, or by weft-worker's --torch-lib: the lib
+# folder of the same torch version (python3 -c 'import torch; print(torch.__path__[0])').
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=$1
@@ -35,11 +35,19 @@ if ldd "build/$preset/bin/weft-worker" | grep -q libtorch; then
 # Starts weft-worker with the machine's LibTorch: --torch-lib DIR or WEFT_TORCH_LIB.
 here=$(dirname "$(readlink -f "$0")")
 dir=$WEFT_TORCH_LIB
-previous=
-for argument; do
-  case $argument in --torch-lib=*) dir=${argument#--torch-lib=} ;; esac
-  [ "$previous" = --torch-lib ] && dir=$argument
-  previous=$argument
+is_next=
+for argument; do  # takes --torch-lib out, keeps the rest in order
+  shift
+  if [ -n "$is_next" ]; then
+    dir=$argument
+    is_next=
+    continue
+  fi
+  case $argument in
+    --torch-lib) is_next=yes ;;
+    --torch-lib=*) dir=${argument#--torch-lib=} ;;
+    *) set -- "$@" "$argument" ;;
+  esac
 done
 if [ -z "$dir" ] || [ ! -e "$dir/libtorch_cpu.so" ]; then
   echo "weft-worker: no LibTorch in '${dir}': name the lib folder of torch 2.11 with --torch-lib DIR or WEFT_TORCH_LIB" >&2

@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Runs the benchmarks that docs/benchmarks quotes. Figures are this machine's, now:
+# compare only what ran in one go, and say what else was running.
+#
+#   scripts/bench.sh build/PRESET
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=$1
+
+cmake --build "$build" --target core_bench sse_bench stream_bench weft-worker-bench >/dev/null
+printf '%s, %s cores, %s\n\n' "$(date -u +%F)" "$(nproc)" \
+  "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)"
+
+echo "## Plan and Apply of the scheduler's core"
+"$build/bin/core_bench"
+echo
+echo "## Writing SSE: one chunk, then whole streams over loopback"
+"$build/bin/sse_bench"
+"$build/bin/stream_bench"
+echo
+echo "## The model on the CPU: the demo model, prefill and decode"
+"$build/bin/weft-worker-bench" models/weft-demo-r1 bfloat16 auto
