@@ -1,5 +1,7 @@
 """The three admin ports."""
 
+import time
+
 import httpx
 import pytest
 import stack
@@ -66,6 +68,7 @@ def test_requests_are_counted_once_in_each_tier(served, client):
             "tokens": served.metric("scheduler", "weft_scheduler_generation_tokens_total") or 0,
         }
 
+    time.sleep(2 * stack.GAUGE_LAG_S)  # what came before is counted
     before = counts()
     client.completions.create(model=served.served_name, prompt="a", max_tokens=5,
                               temperature=0.9, n=2, extra_body={"ignore_eos": True})

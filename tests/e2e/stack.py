@@ -24,8 +24,10 @@ import openai
 TIERS = ("scheduler", "worker", "gateway")
 # Loading a small model takes one or two seconds; a loaded machine takes longer.
 START_LIMIT_S = 60
-# What the issue promises for freed blocks.
+# What is promised for freed blocks.
 IDLE_LIMIT_S = 1.0
+# The scheduler's metrics follow its state that often.
+GAUGE_LAG_S = 0.25
 
 
 def free_ports(count):
