@@ -1,6 +1,6 @@
 """Muon: momentum whose matrix is made orthogonal before each step. For hidden matrices.
 
-It needs about half the tokens that AdamW needs here. See Jordan et al., "Muon" (2024).
+After Jordan et al., "Muon: an optimizer for hidden layers" (2024).
 """
 
 import torch
