@@ -1,5 +1,7 @@
 #include "scheduler/rpc/scheduler_metrics.h"
 
+#include <string>
+
 namespace weft::scheduler {
 namespace {
 
@@ -88,7 +90,8 @@ SchedulerMetrics::SchedulerMetrics(Metrics& m)
                             "Seconds since the attached worker silent for longest was heard.")),
       sessions(m.Gauge("weft_scheduler_sessions", "Gateways connected.")),
       sessions_cut(m.Counter("weft_scheduler_sessions_cut_total",
-                             "Gateways cut off because they read too slowly.")) {}
+                             "Gateways cut off because they read too slowly.")),
+      metrics_(m) {}
 
 void SchedulerMetrics::CountFinished(const core::Finished& f) {
   switch (f.reason) {
@@ -121,6 +124,19 @@ void SchedulerMetrics::CountFinished(const core::Finished& f) {
   generation_tokens.Observe(f.num_output_tokens);
 }
 
+// A family of which one member is 1: the labels tell the configuration, as
+// Prometheus' info metrics do. It changes when workers come or go.
+void SchedulerMetrics::FollowCacheConfig(int64_t num_blocks) {
+  if (num_blocks == cache_config_blocks_) return;
+  cache_config_blocks_ = num_blocks;
+  if (cache_config_ != nullptr) cache_config_->Set(0);
+  cache_config_ = &metrics_.Gauge("weft_scheduler_cache_config_info",
+                                  "1 for the KV cache of the workers attached now.",
+                                  {{"block_size", std::to_string(core::kBlockTokens)},
+                                   {"num_gpu_blocks", std::to_string(num_blocks)}});
+  cache_config_->Set(1);
+}
+
 void SchedulerMetrics::Follow(const core::Counters& c, const core::Gauges& g) {
   running.Set(g.num_running);
   waiting_capacity.Set(g.num_waiting_capacity);
@@ -148,6 +164,7 @@ void SchedulerMetrics::Follow(const core::Counters& c, const core::Gauges& g) {
   follow(prefix_hit_tokens, c.num_prompt_tokens_cached, followed_.num_prompt_tokens_cached);
   follow(tokens_generated, c.num_generated_tokens, followed_.num_generated_tokens);
   followed_ = c;
+  FollowCacheConfig(g.num_blocks_total);
 }
 
 }  // namespace weft::scheduler

@@ -63,7 +63,12 @@ struct SchedulerMetrics {
   prometheus::Counter& sessions_cut;  // they read too slowly
 
  private:
+  void FollowCacheConfig(int64_t num_blocks);
+
+  Metrics& metrics_;
   core::Counters followed_;
+  prometheus::Gauge* cache_config_ = nullptr;  // the one that is 1
+  int64_t cache_config_blocks_ = 0;
 };
 
 }  // namespace weft::scheduler
