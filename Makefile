@@ -41,7 +41,7 @@ configure: setup
 build: configure ## Builds PRESET into build/PRESET
 	@cmake --build --preset $(PRESET) --parallel $(JOBS)
 
-lint: configure ## Checks format, scripts and each header on its own
+lint: build ## Checks format, scripts and each header on its own
 	@scripts/lint.sh build/$(PRESET)
 
 format: setup ## Formats every source file in place
