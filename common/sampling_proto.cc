@@ -1,13 +1,6 @@
 #include "common/sampling_proto.h"
 
-#include <limits>
-
 namespace weft {
-namespace {
-
-bool FitsInt(uint32_t value) { return value <= uint32_t{std::numeric_limits<int>::max()}; }
-
-}  // namespace
 
 void ToProto(const SamplingParams& p, v1::SamplingParams& proto) {
   proto.set_temperature(p.temperature);

@@ -1,10 +1,16 @@
 // SamplingParams to the wire and back.
 #pragma once
 
+#include <cstdint>
+#include <limits>
+
 #include "common/sampling.h"
 #include "weft/v1/worker.pb.h"
 
 namespace weft {
+
+// Counts travel as uint32 and are ints everywhere else.
+inline bool FitsInt(uint32_t value) { return value <= uint32_t{std::numeric_limits<int>::max()}; }
 
 void ToProto(const SamplingParams& params, v1::SamplingParams& proto);
 

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "text/tokenizer.h"
+#include "text/utf8.h"
 
 namespace weft::text {
 
@@ -26,7 +27,7 @@ class StreamDecoder {
  private:
   std::shared_ptr<const Tokenizer> tokenizer_;
   bool skip_special_;
-  std::string pending_;  // the first bytes of an unfinished character, at most 3
+  Utf8Repair repair_;
 };
 
 }  // namespace weft::text

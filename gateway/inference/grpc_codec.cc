@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "common/grpc_status.h"
 #include "gateway/inference/param_error.h"
+#include "text/utf8.h"
 
 namespace weft::gateway {
 namespace {
@@ -73,40 +74,12 @@ void WriteText(const Delta& delta, v1::CompletionChoice& choice) {
   choice.mutable_text()->append(delta.content);
 }
 
-// The length of the well-formed character that `bytes` begins with; 0: none.
-size_t CharacterLength(std::string_view bytes) {
-  const auto at = [&bytes](size_t i) { return static_cast<unsigned char>(bytes[i]); };
-  const unsigned char lead = at(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead < 0xc2 ? 0 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : lead < 0xf5 ? 4 : 0;
-  if (length == 0 || bytes.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i) {
-    if ((at(i) & 0xc0) != 0x80) return 0;
-  }
-  // Longer than need be, a surrogate, or beyond U+10FFFF.
-  if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f) ||
-      (lead == 0xf0 && at(1) < 0x90) || (lead == 0xf4 && at(1) > 0x8f)) {
-    return 0;
-  }
-  return length;
-}
-
-// A token may be a part of a character; a proto string may not.
-std::string Utf8(std::string_view bytes) {
-  std::string text;
-  while (!bytes.empty()) {
-    const size_t length = CharacterLength(bytes);
-    text += length > 0 ? bytes.substr(0, length) : "\uFFFD";
-    bytes.remove_prefix(std::max<size_t>(length, 1));
-  }
-  return text;
-}
-
 void WriteLogprob(const Logprob& logprob, v1::Logprob& proto) {
   proto.set_id(logprob.id);
   proto.set_logprob(logprob.logprob);
   proto.set_token_bytes(logprob.token);
-  proto.set_token(Utf8(logprob.token));
+  // A token may be a part of a character; a proto string may not.
+  proto.set_token(text::ToUtf8(logprob.token));
 }
 
 template <typename Message>

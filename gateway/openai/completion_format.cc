@@ -5,6 +5,7 @@
 
 #include "gateway/openai/format_parts.h"
 #include "gateway/openai/json_writer.h"
+#include "text/utf8.h"
 
 namespace weft::openai {
 namespace {
@@ -18,7 +19,7 @@ void AppendTop(std::string& out, const TokenLogprob& logprob) {
   std::vector<std::string> keys;
   out += '{';
   const auto add = [&](const Logprob& entry) {
-    std::string key = ToUtf8(entry.token);
+    std::string key = text::ToUtf8(entry.token);
     if (std::find(keys.begin(), keys.end(), key) != keys.end()) return;
     if (!keys.empty()) out += ',';
     AppendQuoted(out, key);

@@ -11,9 +11,12 @@
 #include "gateway/openai/json_writer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "text/utf8.h"
 
 namespace weft::openai {
 namespace {
+
+using text::ToUtf8;
 
 using ::testing::HasSubstr;
 namespace json = boost::json;

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <cstdint>
 
+#include "text/utf8.h"
+
 namespace weft::openai {
 namespace {
-
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 
 constexpr std::array<bool, 256> MakeEscaped() {
   std::array<bool, 256> escaped{};
@@ -42,31 +42,6 @@ void AppendEscape(std::string& out, unsigned char c) {
   }
 }
 
-// The length of the character that begins at `text`, 0 if none does; then `bad` is
-// how many bytes one U+FFFD stands for (Unicode 3.9, table 3-7).
-size_t CharacterLength(std::string_view text, size_t& bad) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  bad = 1;
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  if (first < 0xC2 || first > 0xF4) return 0;
-  const size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
-  unsigned char low = 0x80, high = 0xBF;  // of the second byte
-  if (first == 0xE0) low = 0xA0;
-  if (first == 0xED) high = 0x9F;
-  if (first == 0xF0) low = 0x90;
-  if (first == 0xF4) high = 0x8F;
-  for (size_t i = 1; i < length; ++i) {
-    if (i >= text.size() || byte(i) < low || byte(i) > high) {
-      bad = i;
-      return 0;
-    }
-    low = 0x80;
-    high = 0xBF;
-  }
-  return length;
-}
-
 }  // namespace
 
 void AppendQuoted(std::string& out, std::string_view text) {
@@ -83,26 +58,14 @@ void AppendQuoted(std::string& out, std::string_view text) {
   out += '"';
 }
 
-std::string ToUtf8(std::string_view bytes) {
-  std::string text;
-  text.reserve(bytes.size());
-  while (!bytes.empty()) {
-    size_t bad = 0;
-    const size_t length = CharacterLength(bytes, bad);
-    text += length > 0 ? bytes.substr(0, length) : kReplacement;
-    bytes.remove_prefix(length > 0 ? length : bad);
-  }
-  return text;
-}
-
 void AppendQuotedBytes(std::string& out, std::string_view bytes) {
-  AppendQuoted(out, ToUtf8(bytes));
+  AppendQuoted(out, text::ToUtf8(bytes));
 }
 
 std::string Excerpt(std::string_view bytes) {
   constexpr size_t kMaxBytes = 80;
   std::string text = "\"";
-  text += ToUtf8(bytes.substr(0, kMaxBytes));
+  text += text::ToUtf8(bytes.substr(0, kMaxBytes));
   text += bytes.size() > kMaxBytes ? "...\"" : "\"";
   return text;
 }

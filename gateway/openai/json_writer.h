@@ -15,10 +15,6 @@ void AppendQuoted(std::string& out, std::string_view text);
 // The same for bytes of any kind: what is no UTF-8 becomes U+FFFD.
 void AppendQuotedBytes(std::string& out, std::string_view bytes);
 
-// `bytes` with U+FFFD for what is no UTF-8, as decoders replace it: one for each
-// maximal part of a character.
-std::string ToUtf8(std::string_view bytes);
-
 // For naming in a message what a client sent: in quotes, cut if it is long.
 std::string Excerpt(std::string_view bytes);
 

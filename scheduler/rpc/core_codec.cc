@@ -1,6 +1,5 @@
 #include "scheduler/rpc/core_codec.h"
 
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,8 +9,6 @@
 
 namespace weft::scheduler {
 namespace {
-
-bool FitsInt(uint32_t value) { return value <= uint32_t{std::numeric_limits<int>::max()}; }
 
 core::RowStatus FromProto(int status) {
   switch (status) {

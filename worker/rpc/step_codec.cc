@@ -1,14 +1,10 @@
 #include "worker/rpc/step_codec.h"
 
-#include <limits>
-
 #include "absl/strings/str_cat.h"
 #include "common/sampling_proto.h"
 
 namespace weft::worker {
 namespace {
-
-bool FitsInt(uint32_t value) { return value <= uint32_t{std::numeric_limits<int>::max()}; }
 
 template <typename Field>
 absl::Status CopyInts(const Field& from, const char* name, std::vector<int>& to) {
