@@ -81,7 +81,8 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
   Values& worker = options.worker;
   HandOnChoice(flags, worker, "--dtype", {"auto", "bfloat16", "float16", "float32"},
                "Weights and activations (default: auto, the checkpoint's)");
-  HandOnChoice(flags, worker, "--kv-cache-dtype", {"auto"}, "KV cache (default: auto, as --dtype)");
+  HandOnChoice(flags, worker, "--kv-cache-dtype", {"auto", "fp8"},
+               "KV cache (default: auto, as --dtype; fp8: half the memory, GPU only)");
   HandOnChoice(flags, worker, "--load-format", {"auto", "dummy"},
                "dummy: random weights in the shape of config.json (default: auto)");
   HandOnChoice(flags, worker, "--backend", {"auto", "simulated"},

@@ -12,8 +12,11 @@ if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
 endif()
 set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
 enable_language(CUDA)
-set(CMAKE_CUDA_STANDARD 17)
-set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} --expt-relaxed-constexpr -lineinfo")
+# CMake 3.25 does not know how this nvcc is told C++20.
+set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_FLAGS "${CMAKE_CUDA_FLAGS} --expt-relaxed-constexpr -lineinfo -diag-suppress 177,2810")
 # CMake hands C++'s warning flags to C++ only; nvcc passes ours on to the host.
 
 # weft::cudart: the runtime's headers and shared library, for host code.
@@ -22,3 +25,10 @@ add_library(weft::cudart ALIAS weft_cudart)
 target_include_directories(weft_cudart SYSTEM INTERFACE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
 target_link_libraries(weft_cudart INTERFACE ${WEFT_CUDA_DIR}/lib/libcudart.so)
 set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
+
+# weft::cublaslt
+add_library(weft_cublaslt INTERFACE)
+add_library(weft::cublaslt ALIAS weft_cublaslt)
+target_include_directories(weft_cublaslt SYSTEM INTERFACE
+  ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
+target_link_libraries(weft_cublaslt INTERFACE ${WEFT_CUDA_DIR}/lib/libcublasLt.so.13)

@@ -21,7 +21,5 @@ target_link_libraries(weft_torch INTERFACE ${_torch_lib}/libtorch_cpu.so ${_torc
 # The wheel links CUDA's runtime even for the CPU; what it needs of CUDA is
 # found through its own run path, at run time.
 target_link_options(weft_torch INTERFACE -Wl,--allow-shlib-undefined)
-if(WEFT_CUDA)
-  target_link_libraries(weft_torch INTERFACE
-    -Wl,--no-as-needed ${_torch_lib}/libtorch_cuda.so -Wl,--as-needed ${_torch_lib}/libc10_cuda.so)
-endif()
+# Not libtorch_cuda: tensors on the GPU are views of our own memory, and loading it
+# would add seconds to a start.

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1
 
-cmake --build "$build" --target core_bench sse_bench stream_bench weft-worker-bench >/dev/null
+cmake --build "$build" --target core_bench sse_bench stream_bench weft-worker >/dev/null
 printf '%s, %s cores, %s\n\n' "$(date -u +%F)" "$(nproc)" \
   "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)"
 
@@ -19,4 +19,5 @@ echo "## Writing SSE: one chunk, then whole streams over loopback"
 "$build/bin/stream_bench"
 echo
 echo "## The model on the CPU: the demo model, prefill and decode"
-"$build/bin/weft-worker-bench" models/weft-demo-r1 bfloat16 auto
+"$build/bin/weft-worker" bench --backend cpu --model models/weft-demo-r1 --dtype bfloat16 \
+  --batches 1,8 --num-in 128 --num-out 12 --single-in 128 --single-out 12 --prefills 512 --nano=false

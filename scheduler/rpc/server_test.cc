@@ -43,9 +43,10 @@ class FaultyBackend final : public worker::Backend {
   const std::string& fingerprint() const override { return inner_->fingerprint(); }
   const std::string& device() const override { return inner_->device(); }
   void Reset() override { inner_->Reset(); }
-  absl::StatusOr<worker::StepResult> Execute(const worker::StepCommand& command) override {
+  absl::Status Begin(const worker::StepCommand& command) override { return inner_->Begin(command); }
+  absl::StatusOr<worker::StepResult> Await() override {
+    auto result = inner_->Await();
     if (--steps_until_fault_ == 0) return absl::InternalError("the device caught fire");
-    auto result = inner_->Execute(command);
     if (result.ok() && steps_until_nan_ > 0 && --steps_until_nan_ == 0) {
       result->rows[0] = {.status = worker::RowStatus::kNonFinite};
     }

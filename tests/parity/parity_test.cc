@@ -16,6 +16,7 @@
 #include "worker/model/qwen2.h"
 #include "worker/model/safetensors.h"
 #include "worker/model/testing.h"
+#include "worker/ops/cpu/ops_cpu.h"
 
 namespace weft::worker {
 namespace {
@@ -71,17 +72,19 @@ class Parity : public ::testing::TestWithParam<const char*> {
                      testing::SafetensorsBytes(testing::DummyTensors(*config)));
     const auto source = OpenCheckpoint(checkpoint.path(), Qwen2Tensors(*config));
     ASSERT_TRUE(source.ok()) << source.status();
-    auto model = Qwen2::Load(*config, dtype, **source,
-                             {.max_tokens = kMaxStepTokens, .max_logits = kMaxStepTokens});
-    ASSERT_TRUE(model.ok()) << model.status();
-    model_ = *std::move(model);
-    kv_.clear();
-    for (int i = 0; i < config->num_layers; ++i) {
-      kv_.push_back(ops::MakeKvLayer(model_->heads(), kNumBlocks, TorchType(dtype)));
-      // What no token wrote must not matter, whatever it is.
-      kv_.back().keys.fill_(std::nanf(""));
-      kv_.back().values.fill_(std::nanf(""));
-    }
+    ops_ = ops::MakeCpuOps({.max_tokens = kMaxStepTokens,
+                            .max_logits = kMaxStepTokens,
+                            .hidden_size = config->hidden_size,
+                            .intermediate_size = config->intermediate_size,
+                            .dtype = TorchType(dtype)});
+    model_ = std::make_unique<Qwen2>(
+        *config, dtype, StepLimits{.max_tokens = kMaxStepTokens, .max_logits = kMaxStepTokens},
+        *ops_);
+    ASSERT_TRUE(model_->ReadWeights(**source).ok());
+    kv_ = std::make_unique<ops::cpu::KvPool>(model_->heads(), config->num_layers, kNumBlocks,
+                                             TorchType(dtype));
+    // What no token wrote must not matter, whatever it is.
+    for (at::Tensor& tensor : kv_->tensors()) tensor.fill_(std::nanf(""));
     slots_ = std::make_unique<SlotTable>(BackendLimits{.num_blocks = kNumBlocks,
                                                        .max_rows = 8,
                                                        .max_step_tokens = kMaxStepTokens,
@@ -130,10 +133,10 @@ class Parity : public ::testing::TestWithParam<const char*> {
     const auto rows = slots_->Begin(next_);
     ASSERT_TRUE(rows.ok()) << rows.status();
     next_ = {};
-    ops::Batch batch = MakeBatch(*slots_, *rows);
+    ops::HostBatch batch = MakeBatch(*slots_, *rows);
     batch.logit_tokens.clear();
     for (int i = 0; i < batch.num_tokens(); ++i) batch.logit_tokens.push_back(i);
-    const at::Tensor logits = model_->Forward(batch, kv_);
+    const at::Tensor logits = model_->Forward(batch.View(), kv_->layers());
     const int vocab = model_->config().vocab_size;
     for (size_t r = 0; r < rows->size(); ++r) {
       const Expected& expected = prompts_[prompt_of_[(*rows)[r].slot]];
@@ -171,8 +174,9 @@ class Parity : public ::testing::TestWithParam<const char*> {
   }
 
   std::vector<Expected> prompts_;
+  std::unique_ptr<ops::Ops> ops_;
   std::unique_ptr<Qwen2> model_;
-  std::vector<ops::KvLayer> kv_;
+  std::unique_ptr<ops::cpu::KvPool> kv_;
   std::unique_ptr<SlotTable> slots_;
   StepCommand next_;
   std::vector<int> free_blocks_;

@@ -70,7 +70,8 @@ struct BackendLimits {
   int vocab_size = 0;  // ids that a prompt may hold
 };
 
-// Thread safety: Execute is called by one thread, steps in order.
+// Steps are begun in order by one thread and awaited in order by one thread, which
+// may be another: up to limits().max_steps_in_flight are begun and not yet awaited.
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -78,15 +79,26 @@ class Backend {
   virtual const std::string& fingerprint() const = 0;
   virtual const std::string& device() const = 0;
 
-  // InvalidArgument: the command breaks the contract (slot in use, block out of
-  // range, too many rows); the backend is unchanged. Any other error: the step
-  // failed and the worker must start anew. A non-finite row is no error: it is
-  // told in its RowResult and leaves its neighbours alone.
-  virtual absl::StatusOr<StepResult> Execute(const StepCommand& command) = 0;
+  // Begins a step. InvalidArgument: the command breaks the contract (slot in use,
+  // block out of range, too many rows); the backend is unchanged, and there is
+  // nothing to await. Any other error: as below.
+  virtual absl::Status Begin(const StepCommand& command) = 0;
+
+  // Blocks until the oldest step begun is done. An error: it failed, every later one
+  // with it, and only Reset helps. A non-finite row is no error: it is told in its
+  // RowResult and leaves its neighbours alone.
+  virtual absl::StatusOr<StepResult> Await() = 0;
 
   // Empties every slot, as after construction: the scheduler that owned them is
-  // gone, or a step failed. Called by Execute's thread.
+  // gone, or a step failed. What is begun and not awaited is forgotten. While no
+  // other thread calls anything.
   virtual void Reset() = 0;
+
+  // Both, for who has one step at a time.
+  absl::StatusOr<StepResult> Execute(const StepCommand& command) {
+    if (absl::Status begun = Begin(command); !begun.ok()) return begun;
+    return Await();
+  }
 };
 
 }  // namespace weft::worker

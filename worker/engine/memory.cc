@@ -69,7 +69,10 @@ absl::StatusOr<KvPlan> PlanKv(const KvRequest& r) {
     return (tokens + ops::kBlockTokens - 1) / ops::kBlockTokens;
   };
   int64_t bytes = r.bytes;
-  if (bytes == 0) bytes = std::clamp<int64_t>(r.spare_bytes, 0, kMaxAutomaticKvBytes);
+  if (bytes == 0) {
+    bytes = std::max<int64_t>(r.spare_bytes, 0);
+    if (r.max_automatic_bytes > 0) bytes = std::min(bytes, r.max_automatic_bytes);
+  }
   int64_t blocks = bytes / r.bytes_per_block;
   if (r.bytes == 0) blocks = std::min(blocks, blocks_for(wanted_context) * r.max_num_seqs);
   blocks = std::min<int64_t>(blocks, std::numeric_limits<int32_t>::max() / ops::kBlockTokens);

@@ -33,6 +33,7 @@ TEST(PlanKv, AutomaticTakesNoMoreThanIsSpare) {
 TEST(PlanKv, AutomaticIsBounded) {
   KvRequest request = {.bytes_per_block = 1 << 20,
                        .spare_bytes = int64_t{1} << 40,
+                       .max_automatic_bytes = int64_t{4} << 30,
                        .model_context = 131072,
                        .max_num_seqs = 64};
   const auto plan = PlanKv(request);

@@ -274,7 +274,7 @@ TEST(ModelBackend, KvPoolIsWhatWasAskedOrAnError) {
   EXPECT_THAT(refused({.dtype = "float16"}), HasSubstr("needs a GPU"));
   EXPECT_THAT(refused({.dtype = "int8"}), HasSubstr("bfloat16"));
   EXPECT_THAT(refused({.load_format = "pt"}), HasSubstr("dummy"));
-  EXPECT_THAT(refused({.max_num_seqs = 0}), HasSubstr("--max-num-seqs"));
+  EXPECT_THAT(refused({.max_num_seqs = -1}), HasSubstr("--max-num-seqs"));
 }
 
 TEST(ModelBackend, PaddedVocabularyIsNeverSampled) {

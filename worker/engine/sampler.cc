@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
 namespace weft::worker {
 namespace {
@@ -74,46 +75,57 @@ TokenLogprobs LogprobsOf(std::span<const float> logits, TokenId token, int num_t
   return result;
 }
 
-// A candidate's weight: its probability up to a common factor; the best one's is 1.
+// A token by its logit's distance from the best: 0 is the best, infinity is masked.
 struct Scale {
-  float best;
   float inverse_temperature;
-  float Weight(float logit) const { return std::exp((logit - best) * inverse_temperature); }
+  // The probability up to a common factor; the best one's is 1.
+  float Weight(float distance) const { return std::exp(-distance * inverse_temperature); }
 };
 
-// The candidates that top-k, then top-p leave, in order.
-std::vector<TokenId> TopCandidates(const SamplingParams& p, std::span<const float> logits,
-                                   const Scale& scale) {
+// The distance of the last token that top-k keeps.
+float TopKCut(std::vector<float> distances, int top_k) {
+  const auto last = distances.begin() + (top_k - 1);
+  std::nth_element(distances.begin(), last, distances.end());
+  return *last;
+}
+
+// The distance of the last token that top-p keeps of these.
+float TopPCut(std::vector<float> distances, float top_p, const Scale& scale) {
   // Most of the distribution is in few tokens: sort some, and more only if p of it
   // is not among them.
   constexpr size_t kFirst = 256, kGrowth = 16;
-  const bool by_mass = p.top_p < 1;
-  const size_t most = p.top_k > 0 ? std::min<size_t>(p.top_k, logits.size()) : logits.size();
-  std::vector<TokenId> ids = BestIds(logits, p.top_k > 0 ? most : std::min(kFirst, most));
-  if (!by_mass) return ids;
   double total = 0;
-  if (p.top_k > 0) {
-    for (TokenId id : ids) total += scale.Weight(logits[id]);
-  } else {
-    for (float x : logits) total += scale.Weight(x);
-  }
+  for (float d : distances) total += scale.Weight(d);
   double mass = 0;
-  for (size_t i = 0;; ++i) {
-    if (i == ids.size()) {
-      if (ids.size() == most) return ids;
-      ids = BestIds(logits, std::min(most, ids.size() * kGrowth));
+  size_t num_sorted = 0;
+  for (size_t i = 0; i < distances.size(); ++i) {
+    if (i == num_sorted) {
+      const auto first = distances.begin() + num_sorted;
+      num_sorted = std::min(distances.size(), std::max(kFirst, num_sorted * kGrowth));
+      const auto last = distances.begin() + num_sorted;
+      std::nth_element(first, last, distances.end());
+      std::sort(first, last);
     }
-    mass += scale.Weight(logits[ids[i]]);
-    if (mass >= p.top_p * total) {
-      ids.resize(i + 1);
-      return ids;
-    }
+    mass += scale.Weight(distances[i]);
+    if (mass >= top_p * total) return distances[i];
   }
+  return distances.back();
+}
+
+// The distance beyond which top-k, then top-p drop a token.
+float Cut(const SamplingParams& p, std::span<const float> distances, const Scale& scale) {
+  float cut = std::numeric_limits<float>::infinity();
+  std::vector<float> left(distances.begin(), distances.end());
+  if (p.top_k > 0 && static_cast<size_t>(p.top_k) < left.size()) {
+    cut = TopKCut(left, p.top_k);
+    std::erase_if(left, [&](float d) { return d > cut; });
+  }
+  if (p.top_p < 1) cut = TopPCut(std::move(left), p.top_p, scale);
+  return cut;
 }
 
 // The token at `noise` of the way through the weights.
-template <class IdAt>
-TokenId Draw(std::span<const float> weights, double noise, IdAt id_at) {
+TokenId Draw(std::span<const float> weights, double noise) {
   const double total = std::accumulate(weights.begin(), weights.end(), 0.0);
   const double target = noise * total;
   double passed = 0;
@@ -124,27 +136,22 @@ TokenId Draw(std::span<const float> weights, double noise, IdAt id_at) {
     last = i;
     if (passed > target) break;
   }
-  return id_at(last);
+  return static_cast<TokenId>(last);
 }
 
 TokenId Sample(const SamplingState& state, std::span<float> logits) {
   const SamplingParams& p = state.params();
   if (p.temperature < kGreedyBelow) return Best(logits);
-  const double noise = SamplingNoise(p.seed, state.num_output_tokens());
-  const Scale scale = {.best = *std::max_element(logits.begin(), logits.end()),
-                       .inverse_temperature = 1 / p.temperature};
-  const auto weight = [&](float logit) {
-    const float w = scale.Weight(logit);
-    return w >= p.min_p ? w : 0.0f;
-  };
-  if (p.top_k == 0 && p.top_p >= 1) {
-    for (float& x : logits) x = weight(x);
-    return Draw(logits, noise, [](size_t i) { return static_cast<TokenId>(i); });
+  const Scale scale = {.inverse_temperature = 1 / p.temperature};
+  const float best = *std::max_element(logits.begin(), logits.end());
+  for (float& x : logits) x = best - x;
+  const float cut =
+      p.top_k > 0 || p.top_p < 1 ? Cut(p, logits, scale) : std::numeric_limits<float>::infinity();
+  for (float& x : logits) {
+    const float weight = scale.Weight(x);
+    x = x <= cut && weight >= p.min_p ? weight : 0.0f;
   }
-  const std::vector<TokenId> ids = TopCandidates(p, logits, scale);
-  std::vector<float> weights;
-  for (TokenId id : ids) weights.push_back(weight(logits[id]));
-  return Draw(weights, noise, [&](size_t i) { return ids[i]; });
+  return Draw(logits, SamplingNoise(p.seed, state.num_output_tokens()));
 }
 
 }  // namespace
@@ -182,6 +189,11 @@ RowResult SampleRow(const SamplingState& state, std::span<float> logits) {
     return result;
   }
   Adjust(state, logits);
+  // A penalty of next to nothing can make it infinite.
+  if (!std::isfinite(*std::max_element(logits.begin(), logits.end()))) {
+    result.status = RowStatus::kNonFinite;
+    return result;
+  }
   if (!state.params().num_logprobs) {
     result.tokens = {Sample(state, logits)};
     return result;

@@ -10,8 +10,10 @@
 //   5. top-k: the k best
 //   6. top-p: of the distribution left, the fewest best that hold p of it
 //   7. min-p: what has at least min_p of the best one's probability
-//   8. one draw from what is left, with noise(seed, output index)
-// Equal logits are ordered by id, lower first, wherever an order matters.
+//   8. one draw from what is left, in the order of ids, with noise(seed, output index)
+// Top-k and top-p compare tokens by their logit's distance from the best one, and
+// keep whatever ties with the last token that they keep. Of equal logits, the best
+// one and the top logprobs take the lower id first.
 #pragma once
 
 #include <cstdint>
@@ -55,7 +57,8 @@ class SamplingState {
 };
 
 // `logits` is the row up to the tokenizer's last id, and is overwritten. A NaN or
-// infinity in it gives kNonFinite and no token.
+// infinity in it, or a best logit that a penalty makes infinite, gives kNonFinite and no
+// token.
 RowResult SampleRow(const SamplingState& state, std::span<float> logits);
 
 // In [0, 1), 53 bits: a counter-based generator (Philox4x32-10) keyed by seed, so

@@ -11,8 +11,10 @@
 namespace weft::worker {
 namespace {
 
+using ::testing::DoubleNear;
 using ::testing::ElementsAre;
 using ::testing::FloatNear;
+using ::testing::Pointwise;
 using ::testing::UnorderedElementsAre;
 
 // log p of 8 tokens; 3 is the best, 7 the least.
@@ -45,14 +47,17 @@ std::vector<double> Expected(const SamplingParams& p, std::vector<double> probab
   normalize();
   std::stable_sort(order.begin(), order.end(),
                    [&](size_t a, size_t b) { return probabilities[a] > probabilities[b]; });
-  for (size_t i = p.top_k > 0 ? p.top_k : n; i < n; ++i) probabilities[order[i]] = 0;
+  // What ties with the last one kept is kept.
+  double last =
+      p.top_k > 0 && static_cast<size_t>(p.top_k) < n ? probabilities[order[p.top_k - 1]] : 0;
+  for (double& x : probabilities) x = x >= last ? x : 0;
   normalize();
   double before = 0;
   for (size_t i : order) {
-    const double x = probabilities[i];
-    if (before >= p.top_p) probabilities[i] = 0;
-    before += x;
+    if (before >= p.top_p) break;
+    before += last = probabilities[i];
   }
+  for (double& x : probabilities) x = x >= last ? x : 0;
   normalize();
   const double least = p.min_p * probabilities[order[0]];
   for (double& x : probabilities) x = x >= least ? x : 0;
@@ -127,6 +132,33 @@ TEST(Sampler, TopPReachesFarIntoAFlatDistribution) {
   const SamplingParams params = {.top_p = 0.9};
   const std::vector<double> expected = Expected(params, probabilities);
   ExpectDistribution(params, Logits(probabilities), expected, 20'000);
+}
+
+TEST(Sampler, TokensTiedWithTheLastOneKeptAreKept) {
+  // The third best is 0.1, three times.
+  const std::vector<double> probabilities = {0.1, 0.4, 0.05, 0.1, 0.25, 0.1};
+  const std::vector<double> left = {0.1 / 0.95, 0.4 / 0.95, 0, 0.1 / 0.95, 0.25 / 0.95, 0.1 / 0.95};
+  for (const SamplingParams& params :
+       {SamplingParams{.top_k = 3}, {.top_k = 4}, {.top_p = 0.7}, {.top_k = 3, .top_p = 0.8}}) {
+    EXPECT_THAT(Expected(params, probabilities), Pointwise(DoubleNear(1e-12), left));
+    ExpectDistribution(params, Logits(probabilities), left, 20'000);
+  }
+}
+
+// Whatever the filters, a token is drawn where the noise falls on the weights in id order.
+TEST(Sampler, TheDrawWalksTheKeptTokensInIdOrder) {
+  for (const SamplingParams& filters :
+       {SamplingParams{}, {.top_k = 5}, {.top_p = 0.8}, {.min_p = 0.3}}) {
+    const std::vector<double> left = Expected(filters, kProbabilities);
+    for (uint64_t seed = 0; seed < 200; ++seed) {
+      SamplingParams params = filters;
+      params.seed = seed;
+      double passed = 0;
+      TokenId token = -1;
+      while (passed <= SamplingNoise(seed, 0)) passed += left[++token];
+      EXPECT_EQ(SampleOne(params, Logits(kProbabilities)), token) << "seed " << seed;
+    }
+  }
 }
 
 TEST(Sampler, NoiseOfConsecutiveTokensIsUniformAndIndependent) {
@@ -302,6 +334,12 @@ TEST(Sampler, ANonFiniteRowYieldsNoToken) {
       EXPECT_TRUE(result.logprobs.empty());
     }
   }
+}
+
+TEST(Sampler, ARowThatItsPenaltyMakesInfiniteYieldsNoToken) {
+  std::vector<float> logits = {100, 1};
+  const SamplingState state({.repetition_penalty = 1e-38f}, std::vector<TokenId>{0}, 1);
+  EXPECT_EQ(SampleRow(state, logits).status, RowStatus::kNonFinite);
 }
 
 TEST(Sampler, ExtremeLogitsStillGiveATokenThatHasProbability) {

@@ -31,7 +31,8 @@ class SimulatedBackend final : public Backend {
   const BackendLimits& limits() const override { return limits_; }
   const std::string& fingerprint() const override { return fingerprint_; }
   const std::string& device() const override { return device_; }
-  absl::StatusOr<StepResult> Execute(const StepCommand& command) override;
+  absl::Status Begin(const StepCommand& command) override;
+  absl::StatusOr<StepResult> Await() override;
   void Reset() override { slots_.Reset(); }
 
  private:
@@ -45,30 +46,37 @@ class SimulatedBackend final : public Backend {
   const std::string fingerprint_;
   const std::string device_;
   SlotTable slots_;
-  bool is_precise_ = false;  // the thread's timers
+  StepResult result_;                 // of the step begun,
+  Clock::time_point started_, done_;  // which takes from here to there
+  bool is_precise_ = false;           // the awaiting thread's timers
 };
 
-absl::StatusOr<StepResult> SimulatedBackend::Execute(const StepCommand& command) {
-  const Clock::time_point started = Clock::now();
+absl::Status SimulatedBackend::Begin(const StepCommand& command) {
+  started_ = Clock::now();
+  auto rows = slots_.Begin(command);
+  if (!rows.ok()) return rows.status();
+  const double seconds = sim::StepSeconds(gpu_, shape_, LoadOf(*rows)) / speed_;
+  done_ = started_ +
+          std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  result_ = {.step_id = command.step_id, .rows = {}};
+  result_.rows.reserve(rows->size());
+  for (const StepRowPlan& row : *rows) {
+    result_.rows.push_back(row.samples ? Sample(slots_.slot(row.slot)) : RowResult{});
+  }
+  slots_.Finish(*rows, result_.rows);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<StepResult> SimulatedBackend::Await() {
   if (!is_precise_) {
     // By default the kernel lets a thread sleep 50 us longer: 6% of a step.
     prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
     is_precise_ = true;
   }
-  auto rows = slots_.Begin(command);
-  if (!rows.ok()) return rows.status();
-  const double seconds = sim::StepSeconds(gpu_, shape_, LoadOf(*rows)) / speed_;
-  StepResult result{.step_id = command.step_id, .rows = {}};
-  result.rows.reserve(rows->size());
-  for (const StepRowPlan& row : *rows) {
-    result.rows.push_back(row.samples ? Sample(slots_.slot(row.slot)) : RowResult{});
-  }
-  slots_.Finish(*rows, result.rows);
-  std::this_thread::sleep_until(started + std::chrono::duration_cast<Clock::duration>(
-                                              std::chrono::duration<double>(seconds)));
-  result.forward_us =
-      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started).count();
-  return result;
+  std::this_thread::sleep_until(done_);
+  result_.forward_us =
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started_).count();
+  return std::move(result_);
 }
 
 sim::StepLoad SimulatedBackend::LoadOf(const std::vector<StepRowPlan>& rows) const {

@@ -37,11 +37,14 @@ absl::StatusOr<std::vector<StepRowPlan>> SlotTable::Begin(const StepCommand& com
   for (const StepRow& row : command.rows) {
     Slot& slot = *slots_[row.slot];
     slot.blocks.insert(slot.blocks.end(), row.new_blocks.begin(), row.new_blocks.end());
-    const int end = slot.num_computed_tokens + row.num_tokens;
+    const int first = slot.num_computed_tokens;
+    slot.num_computed_tokens += row.num_tokens;
+    const bool samples = slot.num_computed_tokens == slot.num_known_or_owed();
+    if (samples) ++slot.num_owed_tokens;
     rows.push_back({.slot = row.slot,
-                    .first_position = slot.num_computed_tokens,
+                    .first_position = first,
                     .num_tokens = row.num_tokens,
-                    .samples = end == static_cast<int>(slot.tokens.size())});
+                    .samples = samples});
   }
   return rows;
 }
@@ -50,7 +53,7 @@ void SlotTable::Finish(const std::vector<StepRowPlan>& rows,
                        const std::vector<RowResult>& results) {
   for (size_t i = 0; i < rows.size(); ++i) {
     Slot& slot = *slots_[rows[i].slot];
-    slot.num_computed_tokens += rows[i].num_tokens;
+    if (rows[i].samples) --slot.num_owed_tokens;
     for (TokenId token : results[i].tokens) {
       slot.tokens.push_back(token);
       slot.sampling.Append(token);
@@ -72,7 +75,7 @@ absl::Status SlotTable::Check(const StepCommand& command) {
     previews_[i] = Preview{};
     if (!slots_[i]) continue;
     previews_[i] = {.used = true,
-                    .num_known = static_cast<int>(slots_[i]->tokens.size()),
+                    .num_known_or_owed = slots_[i]->num_known_or_owed(),
                     .num_computed = slots_[i]->num_computed_tokens,
                     .blocks = &slots_[i]->blocks};
   }
@@ -130,7 +133,7 @@ absl::Status SlotTable::CheckEntry(const SlotEntry& entry) {
   }
   if (auto s = ValidateSampling(entry.sampling, limits_.vocab_size); !s.ok()) return s;
   previews_[slot] = {.used = true,
-                     .num_known = num_tokens,
+                     .num_known_or_owed = num_tokens,
                      .num_computed = entry.num_computed_tokens,
                      .blocks = &entry.blocks};
   return absl::OkStatus();
@@ -143,9 +146,9 @@ absl::Status SlotTable::CheckRow(const StepRow& row) {
   Preview& slot = previews_[row.slot];
   if (slot.has_row) return Broken("two rows for slot ", row.slot);
   slot.has_row = true;
-  if (row.num_tokens < 1 || row.num_tokens > slot.num_known - slot.num_computed) {
+  if (row.num_tokens < 1 || row.num_tokens > slot.num_known_or_owed - slot.num_computed) {
     return Broken("a row of ", row.num_tokens, " tokens for slot ", row.slot, ", which has ",
-                  slot.num_known - slot.num_computed, " to compute");
+                  slot.num_known_or_owed - slot.num_computed, " to compute");
   }
   if (auto s = CheckBlocks(row.new_blocks); !s.ok()) return s;
   const int num_old = static_cast<int>(slot.blocks->size());
@@ -175,23 +178,20 @@ absl::Status SlotTable::CheckBlocks(const std::vector<int>& blocks) const {
   return absl::OkStatus();
 }
 
-ops::Batch MakeBatch(const SlotTable& slots, const std::vector<StepRowPlan>& rows) {
-  ops::Batch batch;
+ops::HostBatch MakeBatch(const SlotTable& slots, const std::vector<StepRowPlan>& rows) {
+  ops::HostBatch batch;
   batch.row_starts = {0};
-  batch.block_starts = {0};
   for (const StepRowPlan& row : rows) {
     const Slot& slot = slots.slot(row.slot);
     const int end = row.first_position + row.num_tokens;
     for (int p = row.first_position; p < end; ++p) {
       batch.token_ids.push_back(slot.tokens[p]);
       batch.positions.push_back(p);
-      batch.kv_slots.push_back(slot.blocks[p / ops::kBlockTokens] * ops::kBlockTokens +
-                               p % ops::kBlockTokens);
     }
+    batch.block_starts.push_back(static_cast<int32_t>(batch.blocks.size()));
     batch.blocks.insert(batch.blocks.end(), slot.blocks.begin(),
                         slot.blocks.begin() + BlocksFor(end));
     batch.row_starts.push_back(batch.num_tokens());
-    batch.block_starts.push_back(static_cast<int32_t>(batch.blocks.size()));
     if (row.samples) batch.logit_tokens.push_back(batch.num_tokens() - 1);
   }
   return batch;

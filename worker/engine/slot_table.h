@@ -22,10 +22,13 @@
 namespace weft::worker {
 
 struct Slot {
-  std::vector<TokenId> tokens;  // known: prompt, then output
-  int num_computed_tokens = 0;  // their KV is in blocks
+  std::vector<TokenId> tokens;  // known here: prompt, then output
+  int num_owed_tokens = 0;      // that steps begun and not finished will sample
+  int num_computed_tokens = 0;  // by all steps begun
   std::vector<int> blocks;
   SamplingState sampling;
+
+  int num_known_or_owed() const { return static_cast<int>(tokens.size()) + num_owed_tokens; }
 };
 
 // A row of the step that was begun.
@@ -33,21 +36,22 @@ struct StepRowPlan {
   int slot = 0;
   int first_position = 0;
   int num_tokens = 0;
-  bool samples = false;  // reaches the slot's last known token
+  bool samples = false;  // reaches the slot's last token, known or owed
 };
 
 class SlotTable {
  public:
   explicit SlotTable(const BackendLimits& limits);
 
-  // Applies releases, entries and new blocks; the rows are then to be computed and
-  // handed to Finish. InvalidArgument says what breaks the contract, and the table
-  // is unchanged: a slot that is used or missing where it should not be, ids,
-  // blocks or counts out of range, KV without a block, two rows that would write
-  // one block, more rows or tokens than the limits.
+  // Applies releases, entries, new blocks and rows; the rows are then to be computed.
+  // InvalidArgument says what breaks the contract, and the table is unchanged: a slot
+  // that is used or missing where it should not be, ids, blocks or counts out of
+  // range, KV without a block, two rows that would write one block, more rows or
+  // tokens than the limits.
   absl::StatusOr<std::vector<StepRowPlan>> Begin(const StepCommand& command);
 
-  // The rows of Begin are computed; appends what they sampled.
+  // What the rows of the oldest unfinished Begin have sampled becomes known. A device
+  // that keeps tokens itself never says: they stay owed, and further steps begin.
   void Finish(const std::vector<StepRowPlan>& rows, const std::vector<RowResult>& results);
 
   void Reset();
@@ -60,7 +64,7 @@ class SlotTable {
   struct Preview {
     bool used = false;
     bool has_row = false;
-    int num_known = 0;
+    int num_known_or_owed = 0;
     int num_computed = 0;
     const std::vector<int>* blocks = nullptr;
   };
@@ -77,7 +81,7 @@ class SlotTable {
   uint64_t num_checks_ = 0;
 };
 
-// The rows' tensors. `logit_tokens` is the last token of each row that samples.
-ops::Batch MakeBatch(const SlotTable& slots, const std::vector<StepRowPlan>& rows);
+// The rows' arrays. `logit_tokens` is the last token of each row that samples.
+ops::HostBatch MakeBatch(const SlotTable& slots, const std::vector<StepRowPlan>& rows);
 
 }  // namespace weft::worker

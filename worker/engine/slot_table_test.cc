@@ -11,6 +11,7 @@
 namespace weft::worker {
 namespace {
 
+using ::testing::_;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -84,15 +85,30 @@ TEST_F(SlotTableTest, ASequenceGoesFromPromptToOutput) {
   rows = Begin({.rows = {{.slot = 1, .num_tokens = 1}}});
   EXPECT_EQ(rows[0].first_position, 20);
   EXPECT_TRUE(rows[0].samples);
-  const ops::Batch batch = MakeBatch(table_, rows);
+  const ops::HostBatch batch = MakeBatch(table_, rows);
   EXPECT_THAT(batch.token_ids, ElementsAre(42));
-  EXPECT_THAT(batch.kv_slots, ElementsAre(9 * 16 + 4));
+  EXPECT_THAT(batch.positions, ElementsAre(20));
   table_.Finish(rows, {Sampled(7)});
   EXPECT_EQ(table_.slot(1).tokens.back(), 7);
   EXPECT_EQ(table_.slot(1).sampling.num_output_tokens(), 2);
 
   EXPECT_THAT(Begin({.released_slots = {1}}), IsEmpty());
   EXPECT_EQ(table_.num_used(), 0);
+}
+
+TEST_F(SlotTableTest, StepsMayBeginBeforeThoseBeforeThemAreFinished) {
+  std::vector<std::vector<StepRowPlan>> steps;
+  steps.push_back(
+      Begin({.entries = {Entry(0, 5)}, .rows = {{.slot = 0, .num_tokens = 5, .new_blocks = {2}}}}));
+  steps.push_back(Begin({.rows = {{.slot = 0, .num_tokens = 1}}}));  // of the token owed
+  EXPECT_EQ(steps[1][0].first_position, 5);
+  EXPECT_TRUE(steps[1][0].samples);
+  used_ = {0};
+  ExpectRefused({.rows = {{.slot = 0, .num_tokens = 2}}}, "has 1 to compute");
+  table_.Finish(steps[0], {Sampled(7)});
+  table_.Finish(steps[1], {Sampled(8)});
+  EXPECT_THAT(table_.slot(0).tokens, ElementsAre(_, _, _, _, _, 7, 8));
+  EXPECT_EQ(table_.slot(0).num_owed_tokens, 0);
 }
 
 TEST_F(SlotTableTest, ASlotMayBeReleasedEnteredAndRunInOneCommand) {
@@ -120,15 +136,13 @@ TEST_F(SlotTableTest, BatchPutsRowsOneAfterAnother) {
   const auto rows = Begin({.entries = {Entry(0, 30), Entry(2, 17, 16, {5})},
                            .rows = {{.slot = 0, .num_tokens = 18, .new_blocks = {3, 1}},
                                     {.slot = 2, .num_tokens = 1, .new_blocks = {8}}}});
-  const ops::Batch batch = MakeBatch(table_, rows);
+  const ops::HostBatch batch = MakeBatch(table_, rows);
   EXPECT_EQ(batch.num_tokens(), 19);
   EXPECT_EQ(batch.num_rows(), 2);
   EXPECT_THAT(batch.row_starts, ElementsAre(0, 18, 19));
-  EXPECT_THAT(batch.block_starts, ElementsAre(0, 2, 4));
+  EXPECT_THAT(batch.block_starts, ElementsAre(0, 2));
   EXPECT_THAT(batch.blocks, ElementsAre(3, 1, 5, 8));
-  EXPECT_EQ(batch.kv_slots[0], 3 * 16);
-  EXPECT_EQ(batch.kv_slots[17], 1 * 16 + 1);
-  EXPECT_EQ(batch.kv_slots[18], 8 * 16);
+  EXPECT_EQ(batch.positions[17], 17);
   EXPECT_EQ(batch.positions[18], 16);
   EXPECT_THAT(batch.logit_tokens, ElementsAre(18));
 }
@@ -233,7 +247,7 @@ TEST_F(SlotTableTest, RandomCommandsNeverBreakIt) {
     }
     const auto rows = table_.Begin(command);
     if (!rows.ok()) continue;
-    const ops::Batch batch = MakeBatch(table_, *rows);
+    const ops::HostBatch batch = MakeBatch(table_, *rows);
     EXPECT_LE(batch.num_tokens(), kLimits.max_step_tokens);
     std::vector<RowResult> results(rows->size());
     for (size_t r = 0; r < rows->size(); ++r) {

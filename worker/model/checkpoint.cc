@@ -1,10 +1,12 @@
 #include <algorithm>
 #include <boost/json/object.hpp>
 #include <map>
+#include <memory>
 #include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/check.h"
 #include "common/json_fields.h"
 #include "worker/model/digest.h"
 #include "worker/model/safetensors.h"
@@ -43,7 +45,8 @@ bool IsPlainFileName(const std::string& name) {
 class Checkpoint : public WeightSource {
  public:
   absl::Status Open(const std::string& dir, const std::vector<TensorSpec>& expected);
-  absl::Status Read(const TensorSpec& tensor, DType dtype, void* out) const override;
+  absl::Status ReadRange(const TensorSpec& tensor, DType dtype, NumberRange range,
+                         void* out) const override;
   absl::StatusOr<std::string> Fingerprint() const override;
 
  private:
@@ -176,17 +179,21 @@ absl::Status Checkpoint::Find(const TensorSpec& spec) {
   return absl::InvalidArgumentError(absl::StrCat(dir_, ": tensor ", spec.name, " is missing"));
 }
 
-absl::Status Checkpoint::Read(const TensorSpec& spec, DType dtype, void* out) const {
+absl::Status Checkpoint::ReadRange(const TensorSpec& spec, DType dtype, NumberRange range,
+                                   void* out) const {
+  WEFT_CHECK(range.first >= 0 && range.first + range.count <= spec.num_elements());
   const Place& place = places_.at(spec.name);
-  if (place.dtype == dtype) return place.file->Read(place.tensor->offset, place.tensor->bytes, out);
-  const int64_t count = spec.num_elements();
-  std::vector<char> staging(std::min(count, kStagingNumbers) * BytesOf(place.dtype));
-  for (int64_t start = 0; start < count; start += kStagingNumbers) {
-    const int64_t n = std::min(kStagingNumbers, count - start);
-    const auto read = place.file->Read(place.tensor->offset + start * BytesOf(place.dtype),
-                                       n * BytesOf(place.dtype), staging.data());
+  const int64_t stored_bytes = BytesOf(place.dtype);
+  const int64_t offset = place.tensor->offset + range.first * stored_bytes;
+  if (place.dtype == dtype) return place.file->Read(offset, range.count * stored_bytes, out);
+  const int64_t piece = std::min(range.count, kStagingNumbers);
+  const auto staging = std::make_unique_for_overwrite<char[]>(piece * stored_bytes);
+  for (int64_t start = 0; start < range.count; start += piece) {
+    const int64_t n = std::min(piece, range.count - start);
+    const auto read =
+        place.file->Read(offset + start * stored_bytes, n * stored_bytes, staging.get());
     if (!read.ok()) return read;
-    ConvertNumbers(staging.data(), place.dtype, static_cast<char*>(out) + start * BytesOf(dtype),
+    ConvertNumbers(staging.get(), place.dtype, static_cast<char*>(out) + start * BytesOf(dtype),
                    dtype, n);
   }
   return absl::OkStatus();

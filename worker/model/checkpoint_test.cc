@@ -172,6 +172,41 @@ TEST(ConvertNumbers, RoundsToNearestEvenAndBack) {
   EXPECT_EQ(wide[2], INFINITY);
 }
 
+// Ranges that start and end anywhere give the same numbers as the whole tensor.
+void ExpectRangesOfWhole(const WeightSource& source, const TensorSpec& spec, DType dtype) {
+  SCOPED_TRACE(absl::StrCat(spec.name, " as ", NameOf(dtype)));
+  const int64_t count = spec.num_elements(), bytes = BytesOf(dtype);
+  std::string whole(count * bytes, '\0');
+  ASSERT_TRUE(source.Read(spec, dtype, whole.data()).ok());
+  for (const NumberRange range :
+       {NumberRange{0, 0}, NumberRange{0, 1}, NumberRange{1, count - 1}, NumberRange{count, 0},
+        NumberRange{count / 3, count / 2}, NumberRange{count - 1, 1}}) {
+    std::string part(range.count * bytes, '\0');
+    ASSERT_TRUE(source.ReadRange(spec, dtype, range, part.data()).ok());
+    EXPECT_EQ(part, whole.substr(range.first * bytes, range.count * bytes)) << range.first;
+  }
+}
+
+TEST_F(CheckpointTest, ARangeIsThatPartOfTheTensor) {
+  WriteSingle(tensors_);
+  const auto source = OpenCheckpoint(dir_.path(), Qwen2Tensors(config_));
+  ASSERT_TRUE(source.ok()) << source.status();
+  for (const TensorSpec& spec : Qwen2Tensors(config_)) {
+    for (DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+      ExpectRangesOfWhole(**source, spec, dtype);
+    }
+  }
+}
+
+TEST(DummyWeights, ARangeIsThatPartOfTheTensor) {
+  const auto source = MakeDummyWeights();
+  for (DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    ExpectRangesOfWhole(*source, {"m.weight", {3, 5000}}, dtype);
+    ExpectRangesOfWhole(*source, {"m.bias", {17}}, dtype);
+    ExpectRangesOfWhole(*source, {"norm.weight", {17}}, dtype);
+  }
+}
+
 TEST(DummyWeights, AreAFunctionOfNameAndIndex) {
   const auto source = MakeDummyWeights();
   std::vector<float> a(3 * 5000), again(3 * 5000), other(3 * 5000);

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <cmath>
 
+#include "common/check.h"
 #include "worker/model/weight_source.h"
 
 namespace weft::worker {
@@ -18,31 +20,21 @@ uint64_t SplitMix64(uint64_t x) {
   return x ^ (x >> 31);
 }
 
-struct Range {
-  float center, half_width;
-};
-
-Range RangeOf(const TensorSpec& tensor) {
-  if (tensor.shape.size() == 2) {
-    return {0, static_cast<float>(std::sqrt(3.0 / static_cast<double>(tensor.shape[1])))};
-  }
-  return tensor.name.ends_with(".bias") ? Range{0, 0.5f} : Range{1, 0.125f};
-}
-
 class DummyWeights : public WeightSource {
  public:
-  absl::Status Read(const TensorSpec& tensor, DType dtype, void* out) const override {
-    const uint64_t key = Fnv1a64(tensor.name);
-    const Range range = RangeOf(tensor);
+  absl::Status ReadRange(const TensorSpec& tensor, DType dtype, NumberRange range,
+                         void* out) const override {
+    WEFT_CHECK(range.first >= 0 && range.first + range.count <= tensor.num_elements());
+    const DummyFormula formula = DummyFormulaOf(tensor);
+    const uint64_t key = formula.key + range.first;
     constexpr int64_t kChunk = 4096;  // numbers made before they are converted
     float chunk[kChunk];
-    const int64_t count = tensor.num_elements();
-    for (int64_t start = 0; start < count; start += kChunk) {
-      const int64_t n = std::min(kChunk, count - start);
+    for (int64_t start = 0; start < range.count; start += kChunk) {
+      const int64_t n = std::min(kChunk, range.count - start);
       for (int64_t i = 0; i < n; ++i) {
         const auto top = static_cast<int32_t>(SplitMix64(key + start + i) >> 40);
         const float u = static_cast<float>(top) * 0x1p-23f - 1;
-        chunk[i] = range.center + u * range.half_width;
+        chunk[i] = formula.center + u * formula.half_width;
       }
       ConvertNumbers(chunk, DType::kFloat32, static_cast<char*>(out) + start * BytesOf(dtype),
                      dtype, n);
@@ -54,6 +46,16 @@ class DummyWeights : public WeightSource {
 };
 
 }  // namespace
+
+DummyFormula DummyFormulaOf(const TensorSpec& tensor) {
+  const uint64_t key = Fnv1a64(tensor.name);
+  if (tensor.shape.size() == 2) {
+    const double columns = static_cast<double>(tensor.shape[1]);
+    return {key, 0, static_cast<float>(std::sqrt(3.0 / columns))};
+  }
+  if (tensor.name.ends_with(".bias")) return {key, 0, 0.5f};
+  return {key, 1, 0.125f};
+}
 
 std::unique_ptr<WeightSource> MakeDummyWeights() { return std::make_unique<DummyWeights>(); }
 

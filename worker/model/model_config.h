@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
-#include "worker/model/dtype.h"
+#include "worker/ops/dtype.h"
 
 namespace weft::worker {
 

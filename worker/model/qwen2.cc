@@ -1,60 +1,40 @@
 #include "worker/model/qwen2.h"
 
-#include <ATen/Functions.h>
-
-#include <map>
-
 #include "absl/strings/str_cat.h"
 
 namespace weft::worker {
 
-at::Tensor Qwen2::Forward(const ops::Batch& batch, std::vector<ops::KvLayer>& kv) {
-  Scratch s = FirstRows(batch.num_tokens(), static_cast<int>(batch.logit_tokens.size()));
-  ops::Embedding(embedding_, batch.token_ids, s.hidden);                 // [T, H]
-  ops::RotaryAngles(batch.positions, config_.rope_theta, s.cos, s.sin);  // [T, D / 2]
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    RunLayer(layers_[i], batch, s, /*first=*/i == 0, kv[i]);
-  }
-  ops::AddRmsNorm(s.delta, s.hidden, norm_, config_.rms_norm_eps, s.normed);  // [T, H]
-  ops::GatherRows(s.normed, batch.logit_tokens, s.last);                      // [logits, H]
-  ops::Linear(s.last, head_, /*bias=*/{}, s.logits);                          // [logits, V]
+at::Tensor Qwen2::Forward(const ops::Batch& batch, const std::vector<ops::KvLayer>& kv) {
+  Scratch s = FirstRows(batch.num_tokens, batch.num_logits);
+  ops_.Embedding(batch, embedding_, s.hidden);                 // [T, H]
+  ops_.RotaryAngles(batch, config_.rope_theta, s.cos, s.sin);  // [T, D / 2]
+  for (size_t i = 0; i < layers_.size(); ++i) RunLayer(layers_[i], batch, s, kv[i]);
+  ops_.Logits(batch, s.hidden, norm_, head_, s.logits);  // [logits, V]
   return s.logits;
 }
 
-// hidden + delta is the residual stream; each half leaves its output in delta for
-// the next norm to add.
-void Qwen2::RunLayer(const Layer& layer, const ops::Batch& batch, Scratch& s, bool first,
-                     ops::KvLayer& kv) {
-  const std::optional<at::Tensor> before = first ? std::nullopt : std::optional(s.delta);
-  ops::AddRmsNorm(before, s.hidden, layer.attention_norm, config_.rms_norm_eps, s.normed);
-  ops::Linear(s.normed, layer.qkv, layer.qkv_bias, s.qkv);  // [T, (heads + 2 kv heads) D]
-  ops::RotateAndStore(s.qkv, s.cos, s.sin, batch, heads(), kv);
-  ops::PagedAttention(s.qkv, batch, heads(), kv, s.attended);  // [T, heads D]
-  ops::Linear(s.attended, layer.attention_out, {}, s.delta);   // [T, H]
+// `hidden` is the residual stream, to which each half adds.
+void Qwen2::RunLayer(const Layer& layer, const ops::Batch& batch, Scratch& s, ops::KvLayer kv) {
+  ops_.NormedLinear(s.hidden, layer.attention_norm, layer.qkv, layer.qkv_bias, s.qkv);
+  ops_.Attention(s.qkv, s.cos, s.sin, batch, heads(), kv, s.attended);  // [T, heads D]
+  ops_.AddLinear(s.attended, layer.attention_out, s.hidden);            // [T, H]
 
-  ops::AddRmsNorm(s.delta, s.hidden, layer.mlp_norm, config_.rms_norm_eps, s.normed);
-  ops::Linear(s.normed, layer.gate_up, {}, s.gate_up);  // [T, 2 I]
-  ops::SiluMul(s.gate_up, s.activated);                 // [T, I]
-  ops::Linear(s.activated, layer.down, {}, s.delta);    // [T, H]
+  ops_.NormedGatedLinear(s.hidden, layer.mlp_norm, layer.gate_up, s.activated);  // [T, I]
+  ops_.AddLinear(s.activated, layer.down, s.hidden);                             // [T, H]
 }
 
 Qwen2::Scratch Qwen2::FirstRows(int num_tokens, int num_logits) const {
-  const auto rows = [](const at::Tensor& x, int count) { return x.narrow(0, 0, count); };
   const Scratch& s = scratch_;
-  return {.hidden = rows(s.hidden, num_tokens),
-          .normed = rows(s.normed, num_tokens),
-          .delta = rows(s.delta, num_tokens),
-          .qkv = rows(s.qkv, num_tokens),
-          .attended = rows(s.attended, num_tokens),
-          .gate_up = rows(s.gate_up, num_tokens),
-          .activated = rows(s.activated, num_tokens),
-          .cos = rows(s.cos, num_tokens),
-          .sin = rows(s.sin, num_tokens),
-          .last = rows(s.last, num_logits),
-          .logits = rows(s.logits, num_logits)};
+  return {.hidden = ops::FirstRows(s.hidden, num_tokens),
+          .qkv = ops::FirstRows(s.qkv, num_tokens),
+          .attended = ops::FirstRows(s.attended, num_tokens),
+          .activated = ops::FirstRows(s.activated, num_tokens),
+          .cos = ops::FirstRows(s.cos, num_tokens),
+          .sin = ops::FirstRows(s.sin, num_tokens),
+          .logits = ops::FirstRows(s.logits, num_logits)};
 }
 
-// ---- loading ----
+// ---- construction and loading ----
 
 at::ScalarType TorchType(DType dtype) {
   switch (dtype) {
@@ -68,84 +48,75 @@ at::ScalarType TorchType(DType dtype) {
   return at::kFloat;
 }
 
-absl::StatusOr<std::unique_ptr<Qwen2>> Qwen2::Load(const ModelConfig& config, DType dtype,
-                                                   const WeightSource& source, StepLimits limits) {
-  std::unique_ptr<Qwen2> model(new Qwen2(config, dtype));
-  if (auto s = model->LoadWeights(source); !s.ok()) return s;
-  model->AllocateScratch(limits);
-  return model;
+Qwen2::Qwen2(const ModelConfig& config, DType dtype, StepLimits limits, ops::Ops& ops)
+    : config_(config), dtype_(dtype), ops_(ops) {
+  const int64_t hidden = config_.hidden_size;
+  embedding_ = head_ = MakeWeight({config_.vocab_size, hidden});
+  places_["model.embed_tokens.weight"] = embedding_;
+  for (int i = 0; i < config_.num_layers; ++i) {
+    layers_.push_back(MakeLayer(absl::StrCat("model.layers.", i, ".")));
+  }
+  norm_ = MakeNorm("model.norm.weight");
+  if (!config_.tied_head) {
+    places_["lm_head.weight"] = head_ = MakeWeight({config_.vocab_size, hidden});
+  }
+
+  const at::ScalarType type = TorchType(dtype_);
+  const int64_t tokens = limits.max_tokens, half = config_.head_dim / 2;
+  const int64_t q = int64_t{config_.num_heads} * config_.head_dim;
+  scratch_ = {.hidden = ops.MakeScratch({tokens, hidden}, type),
+              .qkv = ops.MakeScratch({tokens, config_.qkv_size()}, type),
+              .attended = ops.MakeScratch({tokens, q}, type),
+              .activated = ops.MakeScratch({tokens, config_.intermediate_size}, type),
+              .cos = ops.MakeScratch({tokens, half}, at::kFloat),
+              .sin = ops.MakeScratch({tokens, half}, at::kFloat),
+              .logits = ops.MakeScratch({limits.max_logits, config_.vocab_size}, at::kFloat)};
 }
 
-absl::Status Qwen2::LoadWeights(const WeightSource& source) {
+// q, k and v lie one below the other in one matrix, gate and up likewise.
+Qwen2::Layer Qwen2::MakeLayer(const std::string& name) {
   const int64_t hidden = config_.hidden_size, mlp = config_.intermediate_size;
   const int64_t q = int64_t{config_.num_heads} * config_.head_dim;
   const int64_t kv = int64_t{config_.num_kv_heads} * config_.head_dim;
-
-  // Where each tensor of the checkpoint goes: q, k and v one below the other in
-  // one matrix, gate and up likewise.
-  std::map<std::string, at::Tensor> places;
-  const auto make = [&](at::IntArrayRef shape) {
-    at::Tensor tensor = ops::MakeWeight(shape, TorchType(dtype_));
-    weight_bytes_ += tensor.nbytes();
-    return tensor;
-  };
-  places["model.embed_tokens.weight"] = embedding_ = make({config_.vocab_size, hidden});
-  for (int i = 0; i < config_.num_layers; ++i) {
-    const std::string name = absl::StrCat("model.layers.", i, ".");
-    const std::string attention = name + "self_attn.";
-    Layer layer;
-    places[name + "input_layernorm.weight"] = layer.attention_norm = make({hidden});
-    layer.qkv = make({q + 2 * kv, hidden});
-    layer.qkv_bias = make({q + 2 * kv});
-    int64_t row = 0;
-    const std::pair<const char*, int64_t> parts[] = {{"q", q}, {"k", kv}, {"v", kv}};
-    for (const auto& [part, rows] : parts) {
-      places[absl::StrCat(attention, part, "_proj.weight")] = layer.qkv.narrow(0, row, rows);
-      places[absl::StrCat(attention, part, "_proj.bias")] = layer.qkv_bias.narrow(0, row, rows);
-      row += rows;
-    }
-    places[attention + "o_proj.weight"] = layer.attention_out = make({hidden, q});
-    places[name + "post_attention_layernorm.weight"] = layer.mlp_norm = make({hidden});
-    layer.gate_up = make({2 * mlp, hidden});
-    places[name + "mlp.gate_proj.weight"] = layer.gate_up.narrow(0, 0, mlp);
-    places[name + "mlp.up_proj.weight"] = layer.gate_up.narrow(0, mlp, mlp);
-    places[name + "mlp.down_proj.weight"] = layer.down = make({hidden, mlp});
-    layers_.push_back(std::move(layer));
+  const std::string attention = name + "self_attn.";
+  Layer layer;
+  layer.attention_norm = MakeNorm(name + "input_layernorm.weight");
+  layer.qkv = MakeWeight({q + 2 * kv, hidden});
+  layer.qkv_bias = MakeWeight({q + 2 * kv});
+  int64_t row = 0;
+  const std::pair<const char*, int64_t> parts[] = {{"q", q}, {"k", kv}, {"v", kv}};
+  for (const auto& [part, rows] : parts) {
+    places_[absl::StrCat(attention, part, "_proj.weight")] = ops::Rows(layer.qkv, row, rows);
+    places_[absl::StrCat(attention, part, "_proj.bias")] = ops::Rows(layer.qkv_bias, row, rows);
+    row += rows;
   }
-  places["model.norm.weight"] = norm_ = make({hidden});
-  if (config_.tied_head) {
-    head_ = embedding_;
-  } else {
-    places["lm_head.weight"] = head_ = make({config_.vocab_size, hidden});
-  }
-
-  for (const TensorSpec& spec : Qwen2Tensors(config_)) {
-    at::Tensor place = places.at(spec.name);
-    if (auto s = source.Read(spec, dtype_, place.mutable_data_ptr()); !s.ok()) return s;
-  }
-  return absl::OkStatus();
+  places_[attention + "o_proj.weight"] = layer.attention_out = MakeWeight({hidden, q});
+  layer.mlp_norm = MakeNorm(name + "post_attention_layernorm.weight");
+  layer.gate_up = MakeWeight({2 * mlp, hidden});
+  places_[name + "mlp.gate_proj.weight"] = ops::Rows(layer.gate_up, 0, mlp);
+  places_[name + "mlp.up_proj.weight"] = ops::Rows(layer.gate_up, mlp, mlp);
+  places_[name + "mlp.down_proj.weight"] = layer.down = MakeWeight({hidden, mlp});
+  return layer;
 }
 
-void Qwen2::AllocateScratch(StepLimits limits) {
-  const auto make = [&](int64_t rows, int64_t columns, at::ScalarType dtype) {
-    at::Tensor tensor = at::empty({rows, columns}, dtype);
-    scratch_bytes_ += tensor.nbytes();
-    return tensor;
-  };
-  const at::ScalarType type = TorchType(dtype_);
-  const int64_t tokens = limits.max_tokens, logits = limits.max_logits;
-  const int64_t hidden = config_.hidden_size, mlp = config_.intermediate_size;
-  scratch_ = {.hidden = make(tokens, hidden, type),
-              .normed = make(tokens, hidden, type),
-              .delta = make(tokens, hidden, type),
-              .qkv = make(tokens, config_.qkv_size(), type),
-              .attended = make(tokens, int64_t{config_.num_heads} * config_.head_dim, type),
-              .gate_up = make(tokens, 2 * mlp, type),
-              .activated = make(tokens, mlp, type),
-              .cos = make(tokens, config_.head_dim / 2, at::kFloat),
-              .sin = make(tokens, config_.head_dim / 2, at::kFloat),
-              .last = make(logits, hidden, type),
-              .logits = make(logits, config_.vocab_size, at::kFloat)};
+at::Tensor Qwen2::MakeWeight(at::IntArrayRef shape) {
+  at::Tensor weight = ops_.MakeWeight(shape, TorchType(dtype_));
+  weight_bytes_ += static_cast<int64_t>(weight.nbytes());
+  return weight;
+}
+
+ops::Norm Qwen2::MakeNorm(const std::string& name) {
+  const at::Tensor weight = MakeWeight({config_.hidden_size});
+  places_[name] = weight;
+  return {.weight = weight, .epsilon = config_.rms_norm_eps};
+}
+
+absl::Status Qwen2::ReadWeights(const WeightSource& source) {
+  for (const TensorSpec& spec : Qwen2Tensors(config_)) {
+    void* place = places_.at(spec.name).mutable_data_ptr();
+    if (auto s = source.Read(spec, dtype_, place); !s.ok()) return s;
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace weft::worker

@@ -8,8 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "worker/model/dtype.h"
 #include "worker/model/model_config.h"
+#include "worker/ops/dtype.h"
 
 namespace weft::worker {
 
@@ -24,12 +24,24 @@ struct TensorSpec {
 // Every tensor of a Qwen2 model of that shape, under its name in a checkpoint.
 std::vector<TensorSpec> Qwen2Tensors(const ModelConfig& config);
 
+// Numbers first, first + 1, ... of a tensor.
+struct NumberRange {
+  int64_t first = 0;
+  int64_t count = 0;
+};
+
 class WeightSource {
  public:
   virtual ~WeightSource() = default;
 
-  // Fills `out` with the tensor's num_elements() numbers as `dtype`.
-  virtual absl::Status Read(const TensorSpec& tensor, DType dtype, void* out) const = 0;
+  // Fills `out` with those of the tensor's numbers, in row-major order, as `dtype`.
+  // Any thread.
+  virtual absl::Status ReadRange(const TensorSpec& tensor, DType dtype, NumberRange range,
+                                 void* out) const = 0;
+  // All of them.
+  absl::Status Read(const TensorSpec& tensor, DType dtype, void* out) const {
+    return ReadRange(tensor, dtype, {.first = 0, .count = tensor.num_elements()}, out);
+  }
 
   // Hex SHA-256 of what tells these weights from others.
   virtual absl::StatusOr<std::string> Fingerprint() const = 0;
@@ -52,6 +64,15 @@ absl::StatusOr<std::unique_ptr<WeightSource>> OpenCheckpoint(
 //   norm weight     1 + u / 8
 //   bias            u / 2
 std::unique_ptr<WeightSource> MakeDummyWeights();
+
+// What the formula knows of a tensor: number i is center + half_width * u, with the
+// top 24 bits of splitmix64(key + i) in u. For devices that make their own.
+struct DummyFormula {
+  uint64_t key = 0;
+  float center = 0;
+  float half_width = 0;
+};
+DummyFormula DummyFormulaOf(const TensorSpec& tensor);
 
 // `count` numbers of `from` at `in` as `to` at `out`; rounds to nearest even.
 void ConvertNumbers(const void* in, DType from, void* out, DType to, int64_t count);

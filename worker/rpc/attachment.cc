@@ -40,12 +40,19 @@ bool Attachment::AwaitWelcome(std::chrono::milliseconds patience) {
 
 std::unique_ptr<QueuedStep> Attachment::NextStep() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] { return !steps_.empty() || no_more_steps_ || read_ended_; });
+  changed_.wait(lock,
+                [&] { return !steps_.empty() || no_more_steps_ || read_ended_ || steps_stopped_; });
   // Nobody waits for the answers of a broken stream.
-  if (read_ended_ || steps_.empty()) return nullptr;
+  if (read_ended_ || steps_stopped_ || steps_.empty()) return nullptr;
   auto step = std::move(steps_.front());
   steps_.pop_front();
   return step;
+}
+
+void Attachment::StopSteps() {
+  std::lock_guard lock(mutex_);
+  steps_stopped_ = true;
+  changed_.notify_all();
 }
 
 void Attachment::Recycle(std::unique_ptr<QueuedStep> step) {

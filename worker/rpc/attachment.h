@@ -1,9 +1,9 @@
 // One stream to the scheduler, from Hello to its end. Steps come in through
 // gRPC's threads and wait in a queue; answers leave with one write at a time.
 //
-// Threads: Dial, AwaitWelcome, NextStep, Recycle, SendDone, SendFault and Finish
-// belong to one thread (the engine's); SendHeartbeat and Leave may come from
-// any, but not after Finish.
+// Threads: Dial, AwaitWelcome, NextStep and Finish belong to one thread; Recycle,
+// SendDone, SendFault, SendHeartbeat, StopSteps and Leave may come from any, but not
+// after Finish.
 #pragma once
 
 #include <grpcpp/client_context.h>
@@ -28,6 +28,7 @@ using Clock = std::chrono::steady_clock;
 struct QueuedStep {
   StepCommand command;
   Clock::time_point received;
+  Clock::time_point begun;
 };
 
 class Attachment final : public grpc::ClientBidiReactor<v1::WorkerFrame, v1::WorkerCommand> {
@@ -53,6 +54,8 @@ class Attachment final : public grpc::ClientBidiReactor<v1::WorkerFrame, v1::Wor
   // Blocks for the next step, in order. Null: there will be none, because the
   // scheduler has drained this worker or the stream broke.
   std::unique_ptr<QueuedStep> NextStep();
+  // NextStep returns null from now on.
+  void StopSteps();
   // Hands a step's storage back for a later one.
   void Recycle(std::unique_ptr<QueuedStep> step);
 
@@ -91,6 +94,7 @@ class Attachment final : public grpc::ClientBidiReactor<v1::WorkerFrame, v1::Wor
   std::condition_variable changed_;
   bool welcomed_ = false;
   bool no_more_steps_ = false;  // drained, or Leave before Welcome
+  bool steps_stopped_ = false;  // StopSteps
   bool read_ended_ = false;     // the scheduler closed its side, or the stream broke
   bool closing_ = false;        // Finish: half-close once all is written
   bool half_closed_ = false;

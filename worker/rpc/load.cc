@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -89,32 +90,48 @@ void CountMemory(const LoadFacts& facts, Metrics& metrics) {
   gauge("total", facts.memory_total_bytes);
 }
 
+// Where measured algorithms are kept between starts; empty: there is no home to keep
+// them in.
+std::string GemmTablePath() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"))
+    return absl::StrCat(cache, "/weft/gemm.txt");
+  if (const char* home = std::getenv("HOME")) return absl::StrCat(home, "/.cache/weft/gemm.txt");
+  return "";
+}
+
 void LogFacts(const LoadFacts& facts) {
   for (const std::string& warning : facts.warnings) spdlog::warn("{}", warning);
-  spdlog::info("device: {} ({}), computing in {}", facts.device, facts.device_details, facts.dtype);
+  spdlog::info("device: {} ({}), computing in {}, KV in {}", facts.device, facts.device_details,
+               facts.dtype, facts.kv_dtype);
   spdlog::info(
       "memory: {:.2f} GiB of {:.2f} GiB were available; weights take {:.2f}, a step {:.2f}, KV "
       "{:.2f}",
       facts.memory_available_bytes / kGib, facts.memory_total_bytes / kGib,
       facts.weight_bytes / kGib, facts.scratch_bytes / kGib, facts.kv_bytes / kGib);
-  spdlog::info("load: files {:.2f} s, weights {:.2f} s, KV {:.2f} s, first forward {:.2f} s",
-               facts.files_seconds, facts.weights_seconds, facts.kv_seconds, facts.canary_seconds);
+  spdlog::info(
+      "load: device {:.2f} s, files {:.2f} s, weights {:.2f} s, tuning {:.2f} s, KV {:.2f} s, "
+      "first "
+      "forward {:.2f} s, graphs {:.2f} s",
+      facts.device_seconds, facts.files_seconds, facts.weights_seconds, facts.tuning_seconds,
+      facts.kv_seconds, facts.canary_seconds, facts.graphs_seconds);
 }
 
 absl::StatusOr<std::unique_ptr<Backend>> LoadModel(const LoadOptions& options, Metrics& metrics) {
   ModelBackendOptions model{
       .model_dir = options.model,
+      .device = options.backend,
       .dtype = options.dtype,
+      .kv_cache_dtype = options.kv_cache_dtype,
       .load_format = options.load_format,
       .max_model_len = options.max_model_len,
+      .max_num_seqs = options.max_num_seqs,
+      .max_num_batched_tokens = options.max_num_batched_tokens,
       .kv_bytes = options.kv_bytes,
       .memory_utilization = options.memory_utilization,
       .num_threads = options.num_threads,
+      .capture_graphs = !options.enforce_eager,
+      .gemm_table_path = GemmTablePath(),
   };
-  if (options.max_num_seqs > 0) model.max_num_seqs = options.max_num_seqs;
-  if (options.max_num_batched_tokens > 0) {
-    model.max_num_batched_tokens = options.max_num_batched_tokens;
-  }
   Clock::time_point last_told = Clock::now();
   model.on_progress = [&](int64_t done_bytes, int64_t total_bytes) {
     if (SecondsSince(last_told) < 1) return;
@@ -140,17 +157,20 @@ absl::StatusOr<std::unique_ptr<Backend>> LoadModel(const LoadOptions&, Metrics&)
 void AddLoadFlags(Flags& flags, LoadOptions& options) {
   flags.Add("--model", options.model,
             "Folder in Hugging Face format: config.json, tokenizer.json, *.safetensors");
-  flags.AddChoice("--backend", options.backend, {"auto", "simulated"},
-                  "auto: the model; simulated: no model, tokens by a hash, steps as long as a "
-                  "GPU's");
+  flags.AddChoice(
+      "--backend", options.backend, {"auto", "cuda", "cpu", "simulated"},
+      "auto: the model on the GPU if there is one, else on the CPU; simulated: no model, "
+      "tokens by a hash, steps as long as a GPU's");
   flags.AddChoice("--dtype", options.dtype, {"auto", "bfloat16", "float16", "float32"},
                   "Weights and activations; auto: the checkpoint's");
-  flags.AddChoice("--kv-cache-dtype", options.kv_cache_dtype, {"auto"},
-                  "KV cache; auto: as --dtype");
+  flags.AddChoice("--kv-cache-dtype", options.kv_cache_dtype, {"auto", "fp8"},
+                  "KV cache; auto: as --dtype; fp8: e4m3, half the memory (GPU)");
   flags.AddChoice("--load-format", options.load_format, {"auto", "dummy"},
                   "dummy: random weights in the shape of config.json");
   flags.Add("--gpu-memory-utilization", options.memory_utilization,
-            "Part of the available memory that weights and KV cache may take", 0.01, 1.0);
+            "Part of the memory (GPU: of the card's; CPU: of what is available) that this worker, "
+            "weights, KV cache and all, may fill",
+            0.01, 1.0);
   flags.Add("--kv-cache-memory-bytes", options.kv_bytes,
             "KV cache; 0: what --gpu-memory-utilization leaves", int64_t{0}, int64_t{1} << 50);
   flags.Add("--max-model-len", options.max_model_len,
@@ -159,6 +179,8 @@ void AddLoadFlags(Flags& flags, LoadOptions& options) {
             "Sequences in one step; 0: what suits the device", 0, 1 << 16);
   flags.Add("--max-num-batched-tokens", options.max_num_batched_tokens,
             "Tokens in one step; 0: what suits the device", 0, 1 << 24);
+  flags.AddSwitch("--enforce-eager", options.enforce_eager,
+                  "GPU: no captured steps; starts sooner, decodes slower");
   flags.Add("--num-threads", options.num_threads, "CPU threads of the model; 0: one per core", 0,
             1024);
   flags.AddChoice("--simulated-gpu", options.simulated_gpu, {"H200", "T4", "CPU"},

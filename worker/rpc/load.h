@@ -23,6 +23,7 @@ struct LoadOptions {
   int max_model_len = 0;
   int max_num_seqs = 0;
   int max_num_batched_tokens = 0;
+  bool enforce_eager = false;
   int num_threads = 0;
   std::string simulated_gpu = "H200";
   double simulated_speed = 1;

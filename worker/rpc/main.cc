@@ -1,4 +1,5 @@
-// weft-worker: one device running one model for a scheduler.
+// weft-worker: one device running one model for a scheduler. `weft-worker bench` times
+// its steps instead.
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
@@ -6,12 +7,14 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 
 #include "common/admin_server.h"
 #include "common/flags.h"
 #include "common/log.h"
 #include "common/shutdown.h"
+#include "worker/bench/bench.h"
 #include "worker/rpc/load.h"
 #include "worker/rpc/worker.h"
 
@@ -98,6 +101,7 @@ class Process {
 };
 
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "bench") return BenchMain(argc - 1, argv + 1);
   ShutdownSignal shutdown;
   Options options;
   Flags flags("weft-worker", "Runs a model on one device, for a scheduler that it dials.");

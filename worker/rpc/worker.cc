@@ -40,9 +40,11 @@ bool IsRefusal(const absl::Status& status) {
          status.code() == absl::StatusCode::kUnimplemented;
 }
 
-absl::StatusOr<StepResult> ExecuteGuarded(Backend& backend, const StepCommand& command) {
+// What a backend throws, as a Status.
+template <class Call>
+auto Guarded(Call call) -> decltype(call()) {
   try {
-    return backend.Execute(command);
+    return call();
   } catch (const std::exception& e) {
     return absl::InternalError(e.what());
   }
@@ -123,43 +125,73 @@ absl::Status Worker::Serve(Attachment& attachment) {
 }
 
 absl::Status Worker::ServeSteps(Attachment& attachment) {
+  StepQueue begun(backend_.limits().max_steps_in_flight);
+  absl::Status answered;
+  std::thread answers([&] { answered = AnswerSteps(attachment, begun); });
+  absl::Status began = BeginSteps(attachment, begun);
+  answers.join();
+  return began.ok() ? answered : began;
+}
+
+absl::Status Worker::BeginSteps(Attachment& attachment, StepQueue& begun) {
+  while (std::unique_ptr<QueuedStep> step = attachment.NextStep()) {
+    if (!begun.WaitForRoom()) break;
+    step->begun = Clock::now();
+    const absl::Status status = Guarded([&] { return backend_.Begin(step->command); });
+    if (!status.ok()) {
+      begun.Close();  // those before it are still answered
+      return TellFailure(attachment, step->command.step_id, status);
+    }
+    begun.Push(std::move(step));
+  }
+  begun.Close();
+  return absl::OkStatus();
+}
+
+absl::Status Worker::AnswerSteps(Attachment& attachment, StepQueue& begun) {
   while (true) {
     const Clock::time_point idle_since = Clock::now();
-    std::unique_ptr<QueuedStep> step = attachment.NextStep();
+    std::unique_ptr<QueuedStep> step = begun.Pop();
     metrics_.idle_seconds.Increment(
         std::chrono::duration<double>(Clock::now() - idle_since).count());
     if (!step) return absl::OkStatus();
-    absl::Status ran = RunStep(attachment, *step);
-    if (ran.ok()) {
-      failures_in_row_ = 0;
-      attachment.Recycle(std::move(step));
-      continue;
+    if (absl::Status status = AnswerStep(attachment, *step); !status.ok()) {
+      begun.Abort();
+      attachment.StopSteps();
+      return TellFailure(attachment, step->command.step_id, status);
     }
-    spdlog::error("step {} failed: {}", step->command.step_id, ran.ToString());
-    attachment.SendFault(step->command.step_id, std::string(ran.message()));
-    // A command that breaks the contract says nothing about the device.
-    if (ran.code() == absl::StatusCode::kInvalidArgument) {
-      metrics_.errors_contract.Increment();
-      return absl::OkStatus();
-    }
-    metrics_.errors_step.Increment();
-    if (++failures_in_row_ < 2) return absl::OkStatus();
-    return absl::Status(ran.code(),
-                        absl::StrCat("the device failed twice in a row, last: ", ran.message()));
+    begun.Done();
+    failures_in_row_ = 0;
+    attachment.Recycle(std::move(step));
   }
 }
 
-absl::Status Worker::RunStep(Attachment& attachment, QueuedStep& step) {
-  const Clock::time_point started = Clock::now();
-  step_started_ns_ = started.time_since_epoch().count();
-  absl::StatusOr<StepResult> result = ExecuteGuarded(backend_, step.command);
+absl::Status Worker::AnswerStep(Attachment& attachment, QueuedStep& step) {
+  step_started_ns_ = Clock::now().time_since_epoch().count();
+  absl::StatusOr<StepResult> result = Guarded([&] { return backend_.Await(); });
   step_started_ns_ = 0;
   if (!result.ok()) return result.status();
   last_step_id_ = result->step_id;
-  result->queue_us = MicrosBetween(step.received, started);
+  result->queue_us = MicrosBetween(step.received, step.begun);
   attachment.SendDone(*result);
   metrics_.CountStep(step.command, *result);
   return absl::OkStatus();
+}
+
+// OK: this stream is at its end, but the worker may attach anew.
+absl::Status Worker::TellFailure(Attachment& attachment, uint64_t step_id,
+                                 const absl::Status& failure) {
+  spdlog::error("step {} failed: {}", step_id, failure.ToString());
+  attachment.SendFault(step_id, std::string(failure.message()));
+  // A command that breaks the contract says nothing about the device.
+  if (failure.code() == absl::StatusCode::kInvalidArgument) {
+    metrics_.errors_contract.Increment();
+    return absl::OkStatus();
+  }
+  metrics_.errors_step.Increment();
+  if (++failures_in_row_ < 2) return absl::OkStatus();
+  return absl::Status(failure.code(),
+                      absl::StrCat("the device failed twice in a row, last: ", failure.message()));
 }
 
 void Worker::Heartbeats(Attachment& attachment) {

@@ -1,7 +1,8 @@
 // The worker process between its backend and the scheduler: dials, attaches
 // empty, executes steps in order, answers, and attaches anew when the stream is
-// lost. The thread that calls Run is the engine's; a second one sends heartbeats
-// while a stream lives, so that a long step is not taken for death.
+// lost. The thread that calls Run begins steps, as many ahead as the backend takes; a
+// second one awaits and answers them; a third sends heartbeats while a stream lives,
+// so that a long step is not taken for death.
 //
 //              Welcome    stream lost   step fails   refused   Stop
 //   dialing    attached   dialing       –            ended     ended
@@ -18,6 +19,7 @@
 #include "absl/status/status.h"
 #include "worker/engine/backend.h"
 #include "worker/rpc/attachment.h"
+#include "worker/rpc/step_queue.h"
 #include "worker/rpc/worker_metrics.h"
 
 namespace weft::worker {
@@ -42,7 +44,10 @@ class Worker {
   // One stream from Hello to its end.
   absl::Status Serve(Attachment& attachment);
   absl::Status ServeSteps(Attachment& attachment);
-  absl::Status RunStep(Attachment& attachment, QueuedStep& step);
+  absl::Status BeginSteps(Attachment& attachment, StepQueue& begun);
+  absl::Status AnswerSteps(Attachment& attachment, StepQueue& begun);
+  absl::Status AnswerStep(Attachment& attachment, QueuedStep& step);
+  absl::Status TellFailure(Attachment& attachment, uint64_t step_id, const absl::Status& failure);
   void Heartbeats(Attachment& attachment);
   bool Stopping() const;
   void Pause(std::chrono::milliseconds time);  // Stop cuts it short
@@ -51,8 +56,8 @@ class Worker {
   WorkerMetrics& metrics_;
   const std::string address_;
   v1::WorkerHello hello_;
-  uint64_t epoch_ = 0;       // highest term seen
-  int failures_in_row_ = 0;  // steps failed since the last good one
+  uint64_t epoch_ = 0;                   // highest term seen
+  std::atomic<int> failures_in_row_{0};  // steps failed since the last good one
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
@@ -61,7 +66,7 @@ class Worker {
   Attachment* attachment_ = nullptr;  // the current one, for Stop
 
   std::atomic<uint64_t> last_step_id_{0};
-  std::atomic<int64_t> step_started_ns_{0};  // 0: idle
+  std::atomic<int64_t> step_started_ns_{0};  // of the step awaited; 0: none
 };
 
 }  // namespace weft::worker

@@ -7,8 +7,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <future>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -30,7 +32,7 @@ class ScriptedBackend final : public Backend {
   const BackendLimits& limits() const override { return limits_; }
   const std::string& fingerprint() const override { return fingerprint_; }
   const std::string& device() const override { return device_; }
-  absl::StatusOr<StepResult> Execute(const StepCommand& command) override {
+  absl::Status Begin(const StepCommand& command) override {
     ++num_steps;
     if (on_step) {
       if (auto s = on_step(command); !s.ok()) return s;
@@ -38,16 +40,32 @@ class ScriptedBackend final : public Backend {
     StepResult result{.step_id = command.step_id, .rows = {}};
     result.rows.resize(command.rows.size());
     for (RowResult& row : result.rows) row.tokens = {7};
+    std::lock_guard lock(mutex_);
+    begun_.push_back(std::move(result));
+    return absl::OkStatus();
+  }
+  absl::StatusOr<StepResult> Await() override {
+    if (on_await) {
+      if (auto s = on_await(); !s.ok()) return s;
+    }
+    std::lock_guard lock(mutex_);
+    StepResult result = std::move(begun_.front());
+    begun_.pop_front();
     return result;
   }
   void Reset() override { ++num_resets; }
 
   std::function<absl::Status(const StepCommand&)> on_step;
+  std::function<absl::Status()> on_await;
   std::atomic<int> num_steps{0};
   std::atomic<int> num_resets{0};
 
+  void AllowInFlight(int num_steps) { limits_.max_steps_in_flight = num_steps; }
+
  private:
   BackendLimits limits_{.num_blocks = 10, .max_rows = 2, .max_step_tokens = 8, .vocab_size = 100};
+  std::mutex mutex_;
+  std::deque<StepResult> begun_;
   std::string fingerprint_ = "scripted";
   std::string device_ = "none";
 };

@@ -34,15 +34,19 @@ struct GemmArgs {
   int64_t m, n, k;
 };
 
-// residual[t] += delta[t] (unless delta is null); out[t] = residual[t] / rms * weight.
-// All [T, H] T, contiguous; the norm is taken of the sum before it is rounded.
+// out[t] = x[t] / rms(x[t]) * weight.  x, out: [T, H] T, contiguous; out may be x.
 struct NormArgs {
-  const void* delta;
-  void* residual;
+  const void* x;
   const void* weight;
   void* out;
   int64_t hidden;
   float epsilon;
+};
+
+// out[i] += delta[i].
+struct AddArgs {
+  const void* delta;
+  void* out;
 };
 
 // Keys and values of one layer, [num_blocks, kv_heads, 16 * D] T each. A block's
@@ -98,7 +102,8 @@ struct SiluArgs {
 struct KernelSet {
   void (*gemm)(const GemmArgs&, int64_t n_begin, int64_t n_end);
   void (*gemm_f32)(const GemmArgs&, int64_t n_begin, int64_t n_end);
-  void (*add_rms_norm)(const NormArgs&, int64_t t_begin, int64_t t_end);
+  void (*rms_norm)(const NormArgs&, int64_t t_begin, int64_t t_end);
+  void (*add)(const AddArgs&, int64_t begin, int64_t end);
   void (*rope_and_store)(const RopeArgs&, int64_t t_begin, int64_t t_end);
   void (*attend)(const AttentionArgs&, const AttentionTask&);
   void (*silu_mul)(const SiluArgs&, int64_t t_begin, int64_t t_end);

@@ -13,9 +13,9 @@ namespace weft::worker::ops::cpu::WEFT_ISA {
 extern const Kernels kKernels;
 const Kernels kKernels = {
     .isa = WEFT_NAME(WEFT_ISA),
-    .f32 = {Gemm<float, float>, Gemm<float, float>, AddRmsNorm<float>, RopeAndStore<float>,
+    .f32 = {Gemm<float, float>, Gemm<float, float>, RmsNorm<float>, Add<float>, RopeAndStore<float>,
             Attend<float>, SiluMul<float>},
-    .bf16 = {Gemm<BF16, BF16>, Gemm<BF16, float>, AddRmsNorm<BF16>, RopeAndStore<BF16>,
+    .bf16 = {Gemm<BF16, BF16>, Gemm<BF16, float>, RmsNorm<BF16>, Add<BF16>, RopeAndStore<BF16>,
              Attend<BF16>, SiluMul<BF16>},
 };
 

@@ -7,44 +7,34 @@ namespace weft::worker::ops::cpu {
 namespace {
 
 template <class T>
-void AddRmsNorm(const NormArgs& args, int64_t t_begin, int64_t t_end) {
+void RmsNorm(const NormArgs& args, int64_t t_begin, int64_t t_end) {
   const T* weight = static_cast<const T*>(args.weight);
+  const int64_t whole = args.hidden / kLanes * kLanes;
   for (int64_t t = t_begin; t < t_end; ++t) {
-    const T* delta =
-        args.delta == nullptr ? nullptr : static_cast<const T*>(args.delta) + t * args.hidden;
-    T* residual = static_cast<T*>(args.residual) + t * args.hidden;
+    const T* x = static_cast<const T*>(args.x) + t * args.hidden;
     T* out = static_cast<T*>(args.out) + t * args.hidden;
-    const int64_t whole = args.hidden / kLanes * kLanes;
     Vec squares = {};
     float rest = 0;
-    for (int64_t i = 0; i < whole; i += kLanes) {
-      Vec x = Load(residual + i);
-      if (delta != nullptr) x = x + Load(delta + i);
-      squares = squares + x * x;
-    }
-    for (int64_t i = whole; i < args.hidden; ++i) {
-      const float x = ToFloat(residual[i]) + (delta != nullptr ? ToFloat(delta[i]) : 0);
-      rest += x * x;
-    }
+    for (int64_t i = 0; i < whole; i += kLanes) squares = squares + Load(x + i) * Load(x + i);
+    for (int64_t i = whole; i < args.hidden; ++i) rest += ToFloat(x[i]) * ToFloat(x[i]);
     const float mean = (Sum(squares) + rest) / static_cast<float>(args.hidden);
     const float scale = 1 / __builtin_sqrtf(mean + args.epsilon);
     for (int64_t i = 0; i < whole; i += kLanes) {
-      Vec x = Load(residual + i);
-      if (delta != nullptr) {
-        x = x + Load(delta + i);
-        Store(residual + i, x);
-      }
-      Store(out + i, x * scale * Load(weight + i));
+      Store(out + i, Load(x + i) * scale * Load(weight + i));
     }
     for (int64_t i = whole; i < args.hidden; ++i) {
-      float x = ToFloat(residual[i]);
-      if (delta != nullptr) {
-        x += ToFloat(delta[i]);
-        StoreOne(residual + i, x);
-      }
-      StoreOne(out + i, x * scale * ToFloat(weight[i]));
+      StoreOne(out + i, ToFloat(x[i]) * scale * ToFloat(weight[i]));
     }
   }
+}
+
+template <class T>
+void Add(const AddArgs& args, int64_t begin, int64_t end) {
+  const T* delta = static_cast<const T*>(args.delta);
+  T* out = static_cast<T*>(args.out);
+  int64_t i = begin;
+  for (; i + kLanes <= end; i += kLanes) Store(out + i, Load(out + i) + Load(delta + i));
+  for (; i < end; ++i) StoreOne(out + i, ToFloat(out[i]) + ToFloat(delta[i]));
 }
 
 // Where dimension d of a token's key stands in its block: see KvPointers.

@@ -1,26 +1,39 @@
-// Fused residual add and RMSNorm, the step between a layer's halves.
+// RMSNorm of rows of the residual stream, each by itself.
 //
-//   sum[t]  = x[t] + residual[t]           written back to residual
-//   out[t]  = sum[t] / rms(sum[t]) * weight,  rms(v) = sqrt(mean(v^2) + epsilon)
+//   out[t] = x[r] / rms(x[r]) * weight,  rms(v) = sqrt(mean(v^2) + epsilon)
+//   r = rows[t], or t without rows
 //
-// x, residual, out: [T, H] bf16, rows contiguous, 16-byte aligned; weight: [H]
-// bf16, 16-byte aligned; H a multiple of 8. x == nullptr adds nothing (the first
-// norm). out may be x, not residual. The sum is rounded to bf16 before it is
-// stored, and the norm is taken of the unrounded sum, in fp32. A zero row stays
-// zero. T = 0 launches nothing. Returns cudaGetLastError after the launch.
+// x: [any, H], out: [T, H], weight: [H], all of `dtype`, rows contiguous, 16-byte
+// aligned; H a multiple of 16 bytes' worth of numbers, at most kMaxNormBytes. All in
+// fp32, rounded once. rows: [T] device memory; -1 gives a row of zeros. out may be
+// x where there are no rows. A zero row stays zero.
+//
+// Launched with Launch (launch.cuh): before the kernels ahead of it have ended it
+// reads `weight`, which none of them may write. T = 0 launches nothing. A size that
+// it does not take is cudaErrorInvalidValue; else the launch's error.
 #pragma once
 
-#include <cuda_bf16.h>
 #include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "worker/ops/dtype.h"
 
 namespace weft::worker::ops::cuda {
 
-struct NormDims {
+inline constexpr int kMaxNormBytes = 64 << 10;  // of a row
+
+struct RmsNormArgs {
+  DType dtype = DType::kBFloat16;
+  const void* x = nullptr;
+  const int32_t* rows = nullptr;
+  const void* weight = nullptr;
+  void* out = nullptr;
   int num_tokens = 0;   // T
   int hidden_size = 0;  // H
+  float epsilon = 0;
 };
 
-cudaError_t AddRmsNorm(const __nv_bfloat16* x, __nv_bfloat16* residual, const __nv_bfloat16* weight,
-                       __nv_bfloat16* out, NormDims dims, float epsilon, cudaStream_t stream);
+cudaError_t RmsNorm(const RmsNormArgs& args, cudaStream_t stream);
 
 }  // namespace weft::worker::ops::cuda

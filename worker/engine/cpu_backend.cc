@@ -1,0 +1,188 @@
+#include "worker/engine/cpu_backend.h"
+
+#include <ATen/Functions.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "worker/engine/memory.h"
+#include "worker/engine/open_model.h"
+#include "worker/engine/slot_table.h"
+#include "worker/engine/stopwatch.h"
+#include "worker/model/qwen2.h"
+#include "worker/ops/cpu/kernels.h"
+#include "worker/ops/cpu/ops_cpu.h"
+#include "worker/ops/cpu/thread_pool.h"
+
+namespace weft::worker {
+namespace {
+
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(std::unique_ptr<ops::Ops> ops, std::unique_ptr<Qwen2> model, ops::cpu::KvPool kv,
+             BackendLimits limits, std::string fingerprint)
+      : ops_(std::move(ops)),
+        model_(std::move(model)),
+        kv_(std::move(kv)),
+        limits_(limits),
+        fingerprint_(std::move(fingerprint)),
+        slots_(limits) {}
+
+  const BackendLimits& limits() const override { return limits_; }
+  const std::string& fingerprint() const override { return fingerprint_; }
+  const std::string& device() const override { return device_; }
+
+  absl::Status Begin(const StepCommand& command) override {
+    return WithoutExceptions([&] {
+      const c10::InferenceMode no_autograd;
+      return Compute(command);
+    });
+  }
+  absl::StatusOr<StepResult> Await() override { return std::move(result_); }
+  void Reset() override { slots_.Reset(); }
+
+ private:
+  absl::Status Compute(const StepCommand& command);
+  void Sample(const std::vector<StepRowPlan>& rows, at::Tensor logits,
+              std::vector<RowResult>& results);
+
+  std::unique_ptr<ops::Ops> ops_;
+  std::unique_ptr<Qwen2> model_;
+  ops::cpu::KvPool kv_;
+  const BackendLimits limits_;
+  const std::string fingerprint_;
+  const std::string device_ = "cpu";
+  SlotTable slots_;
+  StepResult result_;
+};
+
+absl::Status CpuBackend::Compute(const StepCommand& command) {
+  auto rows = slots_.Begin(command);
+  if (!rows.ok()) return rows.status();
+  result_ = {.step_id = command.step_id};
+  result_.rows.resize(rows->size());
+  if (rows->empty()) return absl::OkStatus();
+
+  Stopwatch watch;
+  const ops::HostBatch batch = MakeBatch(slots_, *rows);
+  const at::Tensor logits = model_->Forward(batch.View(), kv_.layers());
+  result_.forward_us = watch.LapMicros();
+  Sample(*rows, logits, result_.rows);
+  slots_.Finish(*rows, result_.rows);
+  result_.sample_us = watch.LapMicros();
+  return absl::OkStatus();
+}
+
+void CpuBackend::Sample(const std::vector<StepRowPlan>& rows, at::Tensor logits,
+                        std::vector<RowResult>& results) {
+  std::vector<int> sampling;  // rows, in the order of logits
+  for (size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i].samples) sampling.push_back(static_cast<int>(i));
+  }
+  float* values = logits.mutable_data_ptr<float>();
+  const int64_t stride = logits.size(1);
+  ops::cpu::Pool().Run(static_cast<int>(sampling.size()), [&](int i) {
+    const int row = sampling[i];
+    // Ids past the tokenizer's last are padding of the embedding.
+    const std::span<float> known(values + i * stride, limits_.vocab_size);
+    results[row] = SampleRow(slots_.slot(rows[row].slot).sampling, known);
+  });
+}
+
+// Passes reading on and tells how far it is.
+class ProgressSource : public WeightSource {
+ public:
+  ProgressSource(const WeightSource& source, const ModelBackendOptions& options, int64_t total)
+      : source_(source), options_(options), total_(total) {}
+
+  absl::Status ReadRange(const TensorSpec& tensor, DType dtype, NumberRange range,
+                         void* out) const override {
+    const auto status = source_.ReadRange(tensor, dtype, range, out);
+    done_ += range.count * BytesOf(dtype);
+    if (options_.on_progress) options_.on_progress(done_, total_);
+    return status;
+  }
+  absl::StatusOr<std::string> Fingerprint() const override { return source_.Fingerprint(); }
+
+ private:
+  const WeightSource& source_;
+  const ModelBackendOptions& options_;
+  const int64_t total_;
+  mutable int64_t done_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Backend>> MakeCpuBackend(const ModelBackendOptions& options,
+                                                        LoadFacts& facts) {
+  if (options.kv_cache_dtype == "fp8") {
+    return absl::InvalidArgumentError("--kv-cache-dtype fp8 needs a GPU; on the CPU it is auto");
+  }
+  Stopwatch watch;
+  auto opened = OpenModel(options, {.has_bfloat16 = true, .has_float16 = false}, facts);
+  if (!opened.ok()) return opened.status();
+  const auto memory = ReadHostMemory();
+  if (!memory.ok()) return memory.status();
+  ops::cpu::SetNumThreads(options.num_threads);
+  facts.device = "cpu";
+  facts.device_details = absl::StrCat(ops::cpu::AvailableKernels().front()->isa, ", ",
+                                      ops::cpu::Pool().num_threads(), " threads");
+  facts.memory_total_bytes = memory->total_bytes;
+  facts.memory_available_bytes = memory->available_bytes;
+  facts.files_seconds = watch.LapSeconds();
+
+  const auto budget = static_cast<int64_t>(options.memory_utilization *
+                                           static_cast<double>(memory->available_bytes));
+  if (opened->weight_bytes() > budget) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the weights take ", opened->weight_bytes() >> 20, " MiB in ", facts.dtype, "; ",
+        budget >> 20, " MiB may be used of ", memory->available_bytes >> 20, " MiB available"));
+  }
+  const int max_rows = options.max_num_seqs, max_tokens = options.max_num_batched_tokens;
+  auto ops = ops::MakeCpuOps({.max_tokens = max_tokens,
+                              .max_logits = max_rows,
+                              .hidden_size = opened->config.hidden_size,
+                              .intermediate_size = opened->config.intermediate_size,
+                              .dtype = TorchType(opened->dtype)});
+  auto model = std::make_unique<Qwen2>(opened->config, opened->dtype,
+                                       StepLimits{max_tokens, max_rows}, *ops);
+  const ProgressSource source(*opened->source, options, opened->weight_bytes());
+  if (auto s = model->ReadWeights(source); !s.ok()) return s;
+  facts.weight_bytes = model->weight_bytes();
+  facts.scratch_bytes = ops->scratch_bytes();
+  facts.weights_seconds = watch.LapSeconds();
+
+  const int64_t bytes_per_block =
+      opened->config.kv_bytes_per_token(opened->dtype) * ops::kBlockTokens;
+  const auto plan = PlanKv({.bytes_per_block = bytes_per_block,
+                            .bytes = options.kv_bytes,
+                            .spare_bytes = budget - facts.weight_bytes - facts.scratch_bytes,
+                            .max_automatic_bytes = kMaxAutomaticCpuKvBytes,
+                            .max_model_len = options.max_model_len,
+                            .model_context = opened->config.max_position_embeddings,
+                            .max_num_seqs = max_rows});
+  if (!plan.ok()) return plan.status();
+  ops::cpu::KvPool kv(model->heads(), opened->config.num_layers, plan->num_blocks,
+                      TorchType(opened->dtype));
+  facts.kv_bytes = plan->num_blocks * bytes_per_block;
+  facts.num_blocks = plan->num_blocks;
+  facts.num_kv_tokens = int64_t{plan->num_blocks} * ops::kBlockTokens;
+  facts.max_context_tokens = plan->max_context_tokens;
+  facts.kv_seconds = watch.LapSeconds();
+
+  const BackendLimits limits = {.num_blocks = plan->num_blocks,
+                                .block_tokens = ops::kBlockTokens,
+                                .max_rows = max_rows,
+                                .max_step_tokens = max_tokens,
+                                .max_steps_in_flight = 1,
+                                .max_context_tokens = plan->max_context_tokens,
+                                .vocab_size = opened->vocab_size};
+  auto backend = std::make_unique<CpuBackend>(std::move(ops), std::move(model), std::move(kv),
+                                              limits, opened->fingerprint);
+  if (auto s = RunCanary(*backend); !s.ok()) return s;
+  facts.canary_seconds = watch.LapSeconds();
+  return backend;
+}
+
+}  // namespace weft::worker
