@@ -58,6 +58,11 @@ __device__ __forceinline__ void CopyBulk(uint32_t to_shared, const void* from, i
       : "memory");
 }
 
+// A tensor map's first use waits for the map itself unless it was asked for before.
+__device__ __forceinline__ void PrefetchMap(const void* tensor_map) {
+  asm volatile("prefetch.tensormap [%0];" ::"l"(tensor_map) : "memory");
+}
+
 // The box of a three-dimensional tensor map at (x, y, z), inner dimension first. The
 // whole box counts as bytes, what lies outside the tensor as zeros.
 __device__ __forceinline__ void CopyBox(uint32_t to_shared, const void* tensor_map, int x, int y,

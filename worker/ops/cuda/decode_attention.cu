@@ -284,16 +284,26 @@ __global__ void __launch_bounds__(kThreads, C::kCtasPerSm)
   uint64_t* barriers = reinterpret_cast<uint64_t*>(shared + C::kBarriersOffset);
   TileStream<C> tiles(shared + warp * C::kRingBytes, barriers + warp * C::kStages);
   LetNextStart();
-  WaitForPrevious();
 
+  // With few rows: what the step's first kernels wrote, and the KV of earlier steps, is
+  // there already (launch.cuh), and the first tiles come while the projection in front
+  // still runs.
+  if (!C::kFewRows) WaitForPrevious();
   const Share share = p.ctas_per_item > 0 ? ShareOfItem(p) : ShareOfAll(p);
-  if (share.begin == share.end) return;
-  WarpAttention<C> attention;
+  if (share.begin == share.end) {
+    WaitForPrevious();  // whoever waits for this kernel waits for those before it, too
+    return;
+  }
   Piece piece = PieceAt(p, share, share.row, share.begin);
   int unit = share.begin + warp;  // the warp's next
+  WarpAttention<C> attention;
   tiles.Start(p, share.row, unit, share.end);
-  attention.Load(p, piece);  // while the tiles are being found
+  if (!C::kFewRows) attention.Load(p, piece);  // while the tiles are being found
   tiles.Fill(p);
+  if (C::kFewRows) {
+    WaitForPrevious();
+    attention.Load(p, piece);
+  }
 
   float* results =
       reinterpret_cast<float*>(shared + C::kResultsOffset) + warp * kTileHeads * C::kResultStride;
@@ -334,12 +344,18 @@ __global__ void __launch_bounds__(kThreads, C::kCtasPerSm)
 
 // Calls function(Config) with the configuration of these types.
 template <class Function>
-cudaError_t WithConfig(DType dtype, KvFormat format, int head_dim, Function function) {
-  const auto with_dim = [&](auto element, auto is_fp8) {
+cudaError_t WithConfig(DType dtype, KvFormat format, int head_dim, bool few_rows,
+                       Function function) {
+  const auto with_rows = [&](auto element, auto is_fp8, auto dim) {
     using T = decltype(element);
     constexpr bool kIsFp8 = decltype(is_fp8)::value;
-    if (head_dim == 64) return function(Config<T, 64, kIsFp8>());
-    if (head_dim == 128) return function(Config<T, 128, kIsFp8>());
+    constexpr int kDim = decltype(dim)::value;
+    return few_rows ? function(Config<T, kDim, kIsFp8, true>())
+                    : function(Config<T, kDim, kIsFp8, false>());
+  };
+  const auto with_dim = [&](auto element, auto is_fp8) {
+    if (head_dim == 64) return with_rows(element, is_fp8, std::integral_constant<int, 64>());
+    if (head_dim == 128) return with_rows(element, is_fp8, std::integral_constant<int, 128>());
     return cudaErrorInvalidValue;
   };
   const auto with_format = [&](auto element) {
@@ -363,6 +379,10 @@ int HeadTiles(const AttentionShape& shape) {
 // With this many CTAs for each item, a CTA has one item only: a context of up to 4096
 // tokens is not cut finer in any case (MinUnits), and its place is found faster.
 constexpr int kEnoughCtasPerItem = 16;
+
+// Up to so many rows the configuration for few is the faster one, the projections around
+// it considered.
+constexpr int kFewRows = 16;
 
 Params ParamsOf(const AttentionArgs& args, int num_ctas, int num_sms) {
   const AttentionShape& shape = args.shape;
@@ -393,11 +413,14 @@ cudaError_t PrepareAttention() {
   for (const DType dtype : {DType::kBFloat16, DType::kFloat16}) {
     for (const KvFormat format : {KvFormat::kSameAsModel, KvFormat::kFp8}) {
       for (const int head_dim : {64, 128}) {
-        const cudaError_t error = decode::WithConfig(dtype, format, head_dim, [](auto config) {
-          using C = decltype(config);
-          return AllowSharedBytes(decode::DecodeAttentionKernel<C>, C::kSharedBytes);
-        });
-        if (error != cudaSuccess) return error;
+        for (const bool few_rows : {false, true}) {
+          const cudaError_t error =
+              decode::WithConfig(dtype, format, head_dim, few_rows, [](auto config) {
+                using C = decltype(config);
+                return AllowSharedBytes(decode::DecodeAttentionKernel<C>, C::kSharedBytes);
+              });
+          if (error != cudaSuccess) return error;
+        }
       }
     }
   }
@@ -406,15 +429,17 @@ cudaError_t PrepareAttention() {
 
 cudaError_t DecodeAttention(const AttentionArgs& args, int num_sms, cudaStream_t stream) {
   if (args.num_decode_rows == 0) return cudaSuccess;
-  return decode::WithConfig(args.dtype, args.kv_format, args.shape.head_dim, [&](auto config) {
-    using C = decltype(config);
-    Grid grid;
-    grid.blocks = dim3(num_sms * C::kCtasPerSm);
-    grid.threads = dim3(decode::kThreads);
-    grid.shared_bytes = C::kSharedBytes;
-    return Launch(decode::DecodeAttentionKernel<C>, grid, stream,
-                  decode::ParamsOf(args, num_sms * C::kCtasPerSm, num_sms));
-  });
+  const bool few_rows = args.num_decode_rows <= decode::kFewRows;
+  return decode::WithConfig(
+      args.dtype, args.kv_format, args.shape.head_dim, few_rows, [&](auto config) {
+        using C = decltype(config);
+        Grid grid;
+        grid.blocks = dim3(num_sms * C::kCtasPerSm);
+        grid.threads = dim3(decode::kThreads);
+        grid.shared_bytes = C::kSharedBytes;
+        return Launch(decode::DecodeAttentionKernel<C>, grid, stream,
+                      decode::ParamsOf(args, num_sms * C::kCtasPerSm, num_sms));
+      });
 }
 
 }  // namespace weft::worker::ops::cuda

@@ -24,8 +24,12 @@ constexpr int kMaxCtasPerSm = 3;
 constexpr float kQueryShrink = 1.0f / 16;
 constexpr float kValueGrow = 1024.0f;
 
-template <class Element, int kDim, bool kIsFp8>
+// With few rows the kernel's length is a chain of latencies, and what counts is that
+// it starts while the projection in front of it still holds its shared memory, and
+// leaves room for the one behind: one CTA a SM, short rings.
+template <class Element, int kDim, bool kIsFp8, bool kFew>
 struct Config {
+  static constexpr bool kFewRows = kFew;
   using T = Element;                                            // of qkv and out
   using Operand = std::conditional_t<kIsFp8, __half, Element>;  // of the tensor cores
   using Tile = KvTile<kDim, kIsFp8 ? 1 : 2>;
@@ -35,8 +39,8 @@ struct Config {
 
   // HBM at full speed wants some 40 KiB in flight a SM. All but one stage of each
   // warp's ring are: 64 to 128 KiB here, as the rest of shared memory permits.
-  static constexpr int kCtasPerSm = Tile::kBytes > 6000 ? 2 : 3;
-  static constexpr int kStages = Tile::kBytes > 3000 ? 3 : 4;
+  static constexpr int kCtasPerSm = kFewRows ? 1 : Tile::kBytes > 6000 ? 2 : 3;
+  static constexpr int kStages = kFewRows ? 2 : Tile::kBytes > 3000 ? 3 : 4;
   static_assert(kCtasPerSm <= kMaxCtasPerSm);
 
   // Shared memory: rings, results [warp][head][D + padding], maxima and sums

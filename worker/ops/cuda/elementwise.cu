@@ -132,7 +132,8 @@ cudaError_t RotaryAngles(const RotaryAnglesArgs& args, cudaStream_t stream) {
   if (args.head_dim <= 0 || args.head_dim % 8 != 0) return cudaErrorInvalidValue;
   const int64_t pieces = int64_t{args.num_tokens} * (args.head_dim / 8);
   const Grid grid = {.blocks = dim3(static_cast<unsigned>((pieces + kThreads - 1) / kThreads)),
-                     .threads = dim3(kThreads)};
+                     .threads = dim3(kThreads),
+                     .overlaps = false};
   return Launch(RotaryAnglesKernel, grid, stream, args);
 }
 

@@ -43,7 +43,7 @@ cudaError_t SiluMul(const SiluMulArgs& args, cudaStream_t stream);
 // cos[t][i], sin[t][i] of positions[t] * inverse_frequencies[i], the product in fp32
 // as transformers rounds it, accurate at any angle. Position -1 (padding) counts as 0.
 // positions: [T], inverse_frequencies: [D / 2], cos and sin: [T, D / 2] float;
-// D / 2 a multiple of 4.
+// D / 2 a multiple of 4. Starts when all before it has ended: see launch.cuh.
 struct RotaryAnglesArgs {
   const int32_t* positions = nullptr;
   const float* inverse_frequencies = nullptr;

@@ -1,11 +1,15 @@
 // Launching kernels that overlap with the one before them in the stream
 // (programmatic dependent launch, sm_90 and newer; elsewhere plain launches).
 //
-// Every kernel of a step is launched with Launch and obeys one rule: before
-// WaitForPrevious it touches only what no kernel of the step writes (weights,
-// KV of earlier steps excepted: see the attention kernels). It calls LetNextStart
-// as early as it likes: the next kernel's WaitForPrevious returns only when this
-// one has ended and its writes are visible, and so, one by one, for all before.
+// Every kernel of a step is launched with Launch and obeys two rules. Before
+// WaitForPrevious it touches only what no kernel of the step writes, such as weights. And
+// every kernel does wait, in every block, whatever it has to do: the next kernel's
+// WaitForPrevious returns when this one has ended and its writes are visible, and so, one
+// by one, for all before. LetNextStart may be called as early as one likes.
+//
+// RotaryAngles, behind the kernels that prepare a step, does not overlap with them: who
+// comes after it may take as written, even before WaitForPrevious, what they wrote (the
+// arrays of ops::Batch) and all KV of earlier steps.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -17,6 +21,7 @@ struct Grid {
   dim3 threads;
   size_t shared_bytes = 0;  // dynamic
   int cluster_blocks = 1;   // along x
+  bool overlaps = true;     // may start before the kernel in front has ended
 };
 
 #ifdef __CUDACC__
@@ -51,7 +56,7 @@ cudaError_t Launch(void (*kernel)(Parameters...), const Grid& grid, cudaStream_t
   config.stream = stream;
   cudaLaunchAttribute attributes[2] = {};
   attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attributes[0].val.programmaticStreamSerializationAllowed = 1;
+  attributes[0].val.programmaticStreamSerializationAllowed = grid.overlaps ? 1 : 0;
   config.numAttrs = 1;
   if (grid.cluster_blocks > 1) {
     attributes[1].id = cudaLaunchAttributeClusterDimension;

@@ -1,0 +1,165 @@
+// Skinny linear: one warp's arithmetic.
+#pragma once
+
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
+
+#include "worker/ops/cuda/skinny_ring.cuh"
+
+namespace weft::worker::ops::cuda::skinny {
+
+template <class T>
+struct Pair;
+template <>
+struct Pair<__nv_bfloat16> {
+  using Type = __nv_bfloat162;
+  __device__ static float2 ToFloat(Type x) { return __bfloat1622float2(x); }
+  __device__ static Type FromFloat(float2 x) { return __float22bfloat162_rn(x); }
+};
+template <>
+struct Pair<__half> {
+  using Type = __half2;
+  __device__ static float2 ToFloat(Type x) { return __half22float2(x); }
+  __device__ static Type FromFloat(float2 x) { return __float22half2_rn(x); }
+};
+
+__device__ __forceinline__ float ToFloat(__nv_bfloat16 x) { return __bfloat162float(x); }
+__device__ __forceinline__ float ToFloat(__half x) { return __half2float(x); }
+__device__ __forceinline__ void FromFloat(float x, __nv_bfloat16& out) {
+  out = __float2bfloat16(x);
+}
+__device__ __forceinline__ void FromFloat(float x, __half& out) { out = __float2half(x); }
+
+__device__ __forceinline__ void MultiplyAdd(float (&sum)[4], uint32_t a0, uint32_t a1, uint32_t a2,
+                                            uint32_t a3, uint32_t b0, uint32_t b1, __nv_bfloat16) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+      "{%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+__device__ __forceinline__ void MultiplyAdd(float (&sum)[4], uint32_t a0, uint32_t a1, uint32_t a2,
+                                            uint32_t a3, uint32_t b0, uint32_t b1, __half) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
+      "{%8,%9}, {%0,%1,%2,%3};"
+      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+}
+
+__device__ __forceinline__ void SyncConsumers() {
+  asm volatile("bar.sync 1, %0;" ::"n"(kConsumers) : "memory");
+}
+
+__device__ __forceinline__ void SwapIf(bool swap, uint4& a, uint4& b) {
+  const uint4 old = a;
+  a = swap ? b : a;
+  b = swap ? old : b;
+}
+
+// The two halves, 32 columns each, of this thread's quarter of a line: 16 bytes at
+// chunk `quarter` and at 4 + quarter. Threads of odd rows read them the other way round,
+// so that a quarter of a warp, two rows of 64 bytes, meets each bank once.
+__device__ __forceinline__ void LoadHalves(const char* lines, int line, int odd, int quarter,
+                                           uint4 (&halves)[2]) {
+  halves[0] = *reinterpret_cast<const uint4*>(lines + ChunkOffset(line, quarter + 4 * odd));
+  halves[1] = *reinterpret_cast<const uint4*>(lines + ChunkOffset(line, quarter + 4 - 4 * odd));
+  SwapIf(odd, halves[0], halves[1]);
+}
+
+// A piece of x (64 columns of every token) as one thread multiplies it: of token
+// lane / 4, and of eight more for each further tile, quarter lane % 4 of either half.
+// The instruction would have other columns in a thread; which column is which k does
+// not matter as long as weight and x agree.
+template <int kTokenTiles>
+struct XPiece {
+  uint4 halves[kTokenTiles][2];
+
+  static __device__ int Token(int tile, int num_tokens) {
+    return min(tile * 8 + static_cast<int>(threadIdx.x) % kWarp / 4, num_tokens - 1);
+  }
+
+  // From the row-major x in global memory.
+  template <class T>
+  __device__ void Load(const SkinnyLinearArgs& a, int piece) {
+    const T* x = static_cast<const T*>(a.x) + piece * kMapColumns + threadIdx.x % 4 * 8;
+#pragma unroll
+    for (int i = 0; i < kTokenTiles; ++i) {
+      const auto* from = reinterpret_cast<const uint4*>(x + int64_t{Token(i, a.num_tokens)} * a.k);
+      halves[i][0] = __ldcg(from);
+      halves[i][1] = __ldcg(from + 4);
+    }
+  }
+
+  // From swizzled lines, a token each, of which the piece's first is `line`.
+  __device__ void LoadLines(const char* lines, int line, int num_tokens) {
+    const int lane = threadIdx.x % kWarp;
+#pragma unroll
+    for (int i = 0; i < kTokenTiles; ++i) {
+      LoadHalves(lines, line + Token(i, num_tokens), lane / 4 & 1, lane % 4, halves[i]);
+    }
+  }
+};
+
+// Half precision ends at 65504, which x * norm_weight may pass before it is divided by
+// rms(x): it is kept this much smaller, a power of two, until the sums are scaled.
+template <class T>
+constexpr float kPrescale = 1;
+template <>
+constexpr float kPrescale<__half> = 1.0f / 64;
+
+// values = values * weight; returns the sum of the values' squares before.
+template <class T>
+__device__ __forceinline__ float WeighAndSquare(const uint4& weight, uint4& values) {
+  using P = Pair<T>;
+  const auto* weights = reinterpret_cast<const typename P::Type*>(&weight);
+  auto* pairs = reinterpret_cast<typename P::Type*>(&values);
+  float squares = 0;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const float2 v = P::ToFloat(pairs[i]), by = P::ToFloat(weights[i]);
+    squares += v.x * v.x + v.y * v.y;
+    pairs[i] = P::FromFloat({v.x * by.x * kPrescale<T>, v.y * by.y * kPrescale<T>});
+  }
+  return squares;
+}
+
+// What a token's sums are multiplied with at the end. rms(x) is one number a token: the
+// product is of x * norm_weight, and meanwhile each warp adds up its pieces' squares.
+// squares: [warp][token].
+template <class T>
+__device__ __forceinline__ float NormScale(const SkinnyLinearArgs& a, const float* squares,
+                                           int token) {
+  float sum = 0;
+#pragma unroll
+  for (int warp = 0; warp < kConsumerWarps; ++warp) {
+    sum += squares[warp * kMaxSkinnyTokens + token];
+  }
+  return rsqrtf(sum / a.k + a.epsilon) / kPrescale<T>;
+}
+
+// Sums in two chains: one multiplication waits for the other only every second time.
+template <int kTokenTiles>
+using WarpSums = float[kTokenTiles][2][4];
+
+// One warp's piece of a slot. `high` is where rows 8 to 15 lie.
+template <class T, int kTokenTiles>
+__device__ __forceinline__ void MultiplyPiece(const char* low, const char* high, int line,
+                                              const XPiece<kTokenTiles>& x,
+                                              WarpSums<kTokenTiles>& sums) {
+  const int lane = threadIdx.x % kWarp, row = lane / 4, odd = row & 1, quarter = lane % 4;
+  uint4 a[2], b[2];
+  LoadHalves(low, line + row, odd, quarter, a);
+  LoadHalves(high, line + row, odd, quarter, b);
+#pragma unroll
+  for (int i = 0; i < kTokenTiles; ++i) {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const uint4& v = x.halves[i][half];
+      MultiplyAdd(sums[i][0], a[half].x, b[half].x, a[half].y, b[half].y, v.x, v.y, T());
+      MultiplyAdd(sums[i][1], a[half].z, b[half].z, a[half].w, b[half].w, v.z, v.w, T());
+    }
+  }
+}
+
+}  // namespace weft::worker::ops::cuda::skinny
