@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/bench/bench.h"
 #include "cli/serve.h"
 #include "common/flags.h"
 #include "common/version.h"
@@ -18,6 +19,7 @@ struct Subcommand {
 
 constexpr Subcommand kSubcommands[] = {
     {"serve", "Serve a model behind the OpenAI API and gRPC", weft::cli::Serve},
+    {"bench", "Load an OpenAI-compatible server and measure it", weft::bench::Bench},
 };
 
 void PrintHelp(std::ostream& out) {

@@ -12,6 +12,9 @@
 #include "common/flags.h"
 #include "common/log.h"
 #include "worker/bench/driver.h"
+#ifdef WEFT_HAS_CUDA
+#include "worker/bench/kernel_table.h"
+#endif
 #include "worker/bench/nano_workload.h"
 #include "worker/rpc/load.h"
 
@@ -28,6 +31,7 @@ struct BenchOptions {
   int single_out = 512;
   int repeat = 2;
   bool nano = true;
+  bool kernels = false;
   LogOptions log;
 };
 
@@ -118,6 +122,29 @@ class Bench {
   const BenchOptions& options_;
 };
 
+int PrintKernels(const BenchOptions& options) {
+#ifdef WEFT_HAS_CUDA
+  const auto config = LoadModelConfig(options.load.model);
+  absl::Status printed = config.status();
+  if (config.ok()) {
+    printed = PrintKernelTable(
+        {.config = *config,
+         .dtype = options.load.dtype == "float16" ? DType::kFloat16 : DType::kBFloat16,
+         .fp8_kv = options.load.kv_cache_dtype == "fp8",
+         .batches = ParseSizes(options.batches),
+         .prefills = ParseSizes(options.prefills),
+         .context = options.num_in,
+         .gemm_table_path = GemmTablePath()});
+  }
+  if (printed.ok()) return 0;
+  std::fprintf(stderr, "%s\n", std::string(printed.message()).c_str());
+#else
+  (void)options;
+  std::fprintf(stderr, "--kernels: this worker was built without CUDA\n");
+#endif
+  return 1;
+}
+
 }  // namespace
 
 int BenchMain(int argc, const char* const* argv) {
@@ -132,9 +159,14 @@ int BenchMain(int argc, const char* const* argv) {
   flags.Add("--prefills", options.prefills, "Prompt lengths to prefill, separated by commas");
   flags.Add("--repeat", options.repeat, "Runs of each measurement", 1, 100);
   flags.AddSwitch("--nano", options.nano, "nano-vllm's bench.py workload: 256 requests");
+  flags.AddSwitch("--kernels", options.kernels,
+                  "GPU: instead, a table of operations and what they reach, for --batches and "
+                  "--prefills");
   AddLogFlags(flags, options.log);
   if (auto exit_code = flags.Parse(argc, argv)) return *exit_code;
   InitLog("worker", options.log);
+
+  if (options.kernels) return PrintKernels(options);
 
   Metrics metrics("worker");
   auto backend = LoadBackend(options.load, metrics);

@@ -1,8 +1,10 @@
+// The backend on the CPU; what a GPU adds is in cuda/cuda_backend_test.cc.
 #include "worker/engine/model_backend.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "worker/engine/testing.h"
 #include "worker/model/testing.h"
 
 namespace weft::worker {
@@ -10,67 +12,24 @@ namespace {
 
 using testing::DummyTensors;
 using ::testing::HasSubstr;
+using testing::Request;
+using testing::RunRequests;
 using testing::SafetensorsBytes;
 using testing::TempDir;
 using testing::TinyModel;
 
-// Drives a backend as a scheduler would: sequences in slots, blocks handed out in
-// order, rows one step at a time.
-class Driver {
- public:
-  explicit Driver(Backend& backend) : backend_(backend) {}
+// The output of one prompt alone, prefilled in one go.
+std::vector<TokenId> Generate(Backend& backend, const std::vector<TokenId>& prompt, int count,
+                              const SamplingParams& sampling = {.temperature = 0}) {
+  const Request request = {.prompt = prompt, .num_new_tokens = count, .sampling = sampling};
+  return RunRequests(backend, {request})[0].tokens;
+}
 
-  SlotEntry Enter(int slot, std::vector<TokenId> tokens, SamplingParams sampling = Greedy()) {
-    SlotEntry entry = {.slot = slot, .tokens = std::move(tokens), .sampling = sampling};
-    entry.num_prompt_tokens = static_cast<int>(entry.tokens.size());
-    return entry;
-  }
-
-  // Rows for these slots with as many blocks as they then need.
-  StepRow Row(int slot, int num_tokens, int end) {
-    StepRow row = {.slot = slot, .num_tokens = num_tokens};
-    const int needed = (end + 15) / 16;
-    for (int& have = num_blocks_[slot]; have < needed; ++have) {
-      row.new_blocks.push_back(next_block_++);
-    }
-    return row;
-  }
-
-  // Greedy output of one prompt alone, prefilled in one go.
-  std::vector<TokenId> Generate(const std::vector<TokenId>& prompt, int count,
-                                SamplingParams sampling = Greedy()) {
-    StepCommand command;
-    command.entries = {Enter(0, prompt, sampling)};
-    std::vector<TokenId> output;
-    int computed = 0;
-    for (int i = 0; i < count; ++i) {
-      const int n = i == 0 ? static_cast<int>(prompt.size()) : 1;
-      command.rows = {Row(0, n, computed + n)};
-      computed += n;
-      const auto result = Execute(command);
-      output.push_back(result.rows[0].tokens.at(0));
-      command = {};
-    }
-    command.released_slots = {0};
-    Execute(command);
-    num_blocks_[0] = 0;
-    next_block_ = 0;
-    return output;
-  }
-
-  StepResult Execute(const StepCommand& command) {
-    auto result = backend_.Execute(command);
-    EXPECT_TRUE(result.ok()) << result.status();
-    return result.ok() ? *std::move(result) : StepResult{};
-  }
-
-  static SamplingParams Greedy() { return {.temperature = 0}; }
-
- private:
-  Backend& backend_;
-  std::map<int, int> num_blocks_;
-  int next_block_ = 0;
-};
+std::vector<std::vector<TokenId>> TokensOf(Backend& backend, const std::vector<Request>& requests) {
+  std::vector<std::vector<TokenId>> tokens;
+  for (const auto& output : RunRequests(backend, requests)) tokens.push_back(output.tokens);
+  return tokens;
+}
 
 std::vector<TokenId> Prompt(int length, int salt, int vocab = 97) {
   std::vector<TokenId> ids;
@@ -82,6 +41,7 @@ struct Model {
   explicit Model(TinyModel shape = {}, ModelBackendOptions options = {}) {
     dir.Write("config.json", shape.ConfigJson());
     options.model_dir = dir.path();
+    options.device = "cpu";
     options.num_threads = 2;
     if (options.load_format == "auto") {
       dir.Write("model.safetensors", SafetensorsBytes(DummyTensors(shape.Config())));
@@ -101,120 +61,67 @@ INSTANTIATE_TEST_SUITE_P(, EachDType, ::testing::Values("float32", "bfloat16"));
 
 TEST_P(EachDType, StreamsTogetherEqualEachAlone) {
   Model model({}, {.dtype = GetParam()});
-  Driver alone(*model.backend);
-  constexpr int kStreams = 64, kTokens = 12;
-  std::vector<std::vector<TokenId>> prompts, expected;
-  for (int i = 0; i < kStreams; ++i) {
-    prompts.push_back(Prompt(3 + i % 29, i));
-    expected.push_back(alone.Generate(prompts.back(), kTokens));
+  // Request i enters at step i / 8, so that every step mixes prompts and decodes; one
+  // in three computes its prompt token by token.
+  std::vector<Request> requests;
+  std::vector<std::vector<TokenId>> expected;
+  for (int i = 0; i < 64; ++i) {
+    requests.push_back({.prompt = Prompt(3 + i % 29, i),
+                        .num_new_tokens = 12,
+                        .arrival = i / 8,
+                        .chunk = i % 3 == 0 ? 1 : 100});
+    expected.push_back(Generate(*model.backend, requests.back().prompt, 12));
   }
-
-  // Slot i enters at step i / 8, so that every step mixes prompts and decodes.
-  Driver together(*model.backend);
-  std::vector<std::vector<TokenId>> output(kStreams);
-  std::vector<int> computed(kStreams, 0);
-  for (int step = 0; step < kStreams / 8 + kTokens; ++step) {
-    StepCommand command;
-    for (int i = 0; i < kStreams; ++i) {
-      if (i / 8 > step || static_cast<int>(output[i].size()) == kTokens) continue;
-      const bool enters = i / 8 == step;
-      if (enters) command.entries.push_back(together.Enter(i, prompts[i]));
-      const int n = enters ? static_cast<int>(prompts[i].size()) : 1;
-      command.rows.push_back(together.Row(i, n, computed[i] + n));
-      computed[i] += n;
-    }
-    const StepResult result = together.Execute(command);
-    for (size_t r = 0; r < result.rows.size(); ++r) {
-      output[command.rows[r].slot].push_back(result.rows[r].tokens.at(0));
-    }
-  }
-  EXPECT_EQ(output, expected);
+  EXPECT_EQ(TokensOf(*model.backend, requests), expected);
 }
 
 TEST_P(EachDType, RecomputedSequenceContinuesAsIfNeverInterrupted) {
   Model model({}, {.dtype = GetParam()});
-  Driver driver(*model.backend);
   for (float temperature : {0.0f, 0.8f}) {
-    const SamplingParams sampling = {
-        .temperature = temperature, .top_p = 0.9, .repetition_penalty = 1.1, .seed = 5};
-    const auto prompt = Prompt(21, 3);
-    const auto whole = driver.Generate(prompt, 20, sampling);
-
+    Request request = {
+        .prompt = Prompt(21, 3),
+        .num_new_tokens = 20,
+        .sampling = {
+            .temperature = temperature, .top_p = 0.9, .repetition_penalty = 1.1, .seed = 5}};
+    const auto whole = TokensOf(*model.backend, {request});
     // Seven tokens were delivered elsewhere; here all are known and none computed.
-    SlotEntry entry = {.slot = 0, .tokens = prompt, .num_prompt_tokens = 21, .sampling = sampling};
-    entry.tokens.insert(entry.tokens.end(), whole.begin(), whole.begin() + 7);
-    Driver again(*model.backend);
-    StepCommand command;
-    command.entries = {entry};
-    command.rows = {again.Row(0, 28, 28)};
-    std::vector<TokenId> rest;
-    for (int i = 0; i < 13; ++i) {
-      rest.push_back(again.Execute(command).rows[0].tokens.at(0));
-      command = {};
-      command.rows = {again.Row(0, 1, 29 + i)};
-    }
-    EXPECT_EQ(rest, std::vector<TokenId>(whole.begin() + 7, whole.end()));
-    model.backend->Reset();
+    request.delivered.assign(whole[0].begin(), whole[0].begin() + 7);
+    EXPECT_EQ(TokensOf(*model.backend, {request}), whole);
   }
 }
 
 TEST_P(EachDType, CachedPrefixAndChunksGiveTheSameContinuation) {
   Model model({}, {.dtype = GetParam()});
-  Driver driver(*model.backend);
   const auto prompt = Prompt(45, 9);
-  const auto expected = driver.Generate(prompt, 5);
-
-  // Slot 1 computes 32 tokens in uneven chunks; slot 2 enters with those two
-  // blocks as its own and computes the rest.
-  StepCommand command;
-  command.entries = {driver.Enter(1, prompt)};
-  command.rows = {{.slot = 1, .num_tokens = 13, .new_blocks = {7}}};
-  EXPECT_TRUE(driver.Execute(command).rows[0].tokens.empty());
-  command = {};
-  command.rows = {{.slot = 1, .num_tokens = 19, .new_blocks = {3}}};
-  EXPECT_TRUE(driver.Execute(command).rows[0].tokens.empty());
-  command = {};
-  SlotEntry entry = driver.Enter(2, prompt);
-  entry.num_computed_tokens = 32;
-  entry.blocks = {7, 3};
-  command.entries = {entry};
-  command.rows = {{.slot = 1, .num_tokens = 13, .new_blocks = {4}},
-                  {.slot = 2, .num_tokens = 13, .new_blocks = {9}}};
-  std::vector<TokenId> chunked, cached;
-  for (int i = 0; i < 5; ++i) {
-    const StepResult result = driver.Execute(command);
-    chunked.push_back(result.rows[0].tokens.at(0));
-    cached.push_back(result.rows[1].tokens.at(0));
-    command = {};
-    command.rows = {{.slot = 1, .num_tokens = 1}, {.slot = 2, .num_tokens = 1}};
-    if (i == 2) {  // position 48 opens a block
-      command.rows[0].new_blocks = {5};
-      command.rows[1].new_blocks = {6};
-    }
-  }
-  EXPECT_EQ(chunked, expected);
-  EXPECT_EQ(cached, expected);
+  const auto expected = Generate(*model.backend, prompt, 5);
+  // The second enters behind the first's two blocks, while that computes on.
+  const std::vector<Request> requests = {
+      {.prompt = prompt, .num_new_tokens = 5, .chunk = 13},
+      {.prompt = prompt, .num_new_tokens = 5, .prefix_of = 0, .num_prefix_blocks = 2}};
+  EXPECT_EQ(TokensOf(*model.backend, requests), std::vector(2, expected));
 }
 
 TEST(ModelBackend, BrokenCommandLeavesItUnchanged) {
   Model model;
-  Driver driver(*model.backend);
   const auto prompt = Prompt(20, 1);
-  const auto expected = driver.Generate(prompt, 3);
-  StepCommand command;
-  command.entries = {driver.Enter(0, prompt)};
-  command.rows = {driver.Row(0, 20, 20)};
-  std::vector<TokenId> output = {driver.Execute(command).rows[0].tokens.at(0)};
-  // The slot is taken: nothing of this may happen, not even the release.
-  StepCommand broken;
-  broken.released_slots = {0};
-  broken.entries = {driver.Enter(0, Prompt(4, 2)), driver.Enter(0, Prompt(4, 3))};
+  const auto expected = Generate(*model.backend, prompt, 3);
+  const auto entry = [](std::vector<TokenId> tokens) {
+    const int count = static_cast<int>(tokens.size());
+    return SlotEntry{
+        .tokens = std::move(tokens), .num_prompt_tokens = count, .sampling = {.temperature = 0}};
+  };
+  std::vector<TokenId> output;
+  const auto step = [&](const StepCommand& command) {
+    const auto result = model.backend->Execute(command);
+    ASSERT_TRUE(result.ok()) << result.status();
+    output.push_back(result->rows[0].tokens.at(0));
+  };
+  step({.entries = {entry(prompt)}, .rows = {{.slot = 0, .num_tokens = 20, .new_blocks = {4, 2}}}});
+  // The slot is entered twice: nothing of this may happen, not even the release.
+  const StepCommand broken = {.released_slots = {0},
+                              .entries = {entry(Prompt(4, 2)), entry(Prompt(4, 3))}};
   EXPECT_EQ(model.backend->Execute(broken).status().code(), absl::StatusCode::kInvalidArgument);
-  for (int i = 0; i < 2; ++i) {
-    StepCommand next;
-    next.rows = {driver.Row(0, 1, 21 + i)};
-    output.push_back(driver.Execute(next).rows[0].tokens.at(0));
-  }
+  for (int i = 0; i < 2; ++i) step({.rows = {{.slot = 0, .num_tokens = 1}}});
   EXPECT_EQ(output, expected);
 }
 
@@ -223,8 +130,7 @@ TEST(ModelBackend, DummyWeightsEqualTheSameWeightsFromDisk) {
     TinyModel shape = {.tied_head = tied};
     Model dummy(shape, {.load_format = "dummy"});
     Model disk(shape);
-    EXPECT_EQ(Driver(*dummy.backend).Generate(Prompt(9, 4), 8),
-              Driver(*disk.backend).Generate(Prompt(9, 4), 8));
+    EXPECT_EQ(Generate(*dummy.backend, Prompt(9, 4), 8), Generate(*disk.backend, Prompt(9, 4), 8));
     EXPECT_NE(dummy.backend->fingerprint(), disk.backend->fingerprint());
   }
 }
@@ -237,7 +143,7 @@ TEST(ModelBackend, FingerprintTellsWeightsAndDTypesApart) {
   auto tensors = DummyTensors(shape.Config());
   tensors[5].bytes[0] ^= 1;
   a.dir.Write("model.safetensors", SafetensorsBytes(tensors));
-  auto other = MakeModelBackend({.model_dir = a.dir.path(), .num_threads = 2});
+  auto other = MakeModelBackend({.model_dir = a.dir.path(), .device = "cpu", .num_threads = 2});
   ASSERT_TRUE(other.ok());
   EXPECT_NE((*other)->fingerprint(), b.backend->fingerprint());
 }
@@ -253,7 +159,8 @@ TEST(ModelBackend, NaNWeightsNeverBecomeReady) {
       tensor.bytes.replace(40, 4, std::string(reinterpret_cast<const char*>(&nan), 4));
   }
   dir.Write("model.safetensors", SafetensorsBytes(tensors));
-  const auto backend = MakeModelBackend({.model_dir = dir.path(), .num_threads = 1});
+  const auto backend =
+      MakeModelBackend({.model_dir = dir.path(), .device = "cpu", .num_threads = 1});
   EXPECT_EQ(backend.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(backend.status().message()), HasSubstr("NaN"));
 }
@@ -267,6 +174,7 @@ TEST(ModelBackend, KvPoolIsWhatWasAskedOrAnError) {
   EXPECT_EQ(model.facts.kv_bytes, 10 * 8192);
   const auto refused = [&](ModelBackendOptions options) {
     options.model_dir = model.dir.path();
+    options.device = "cpu";
     return std::string(MakeModelBackend(options).status().message());
   };
   EXPECT_THAT(refused({.max_model_len = 200, .kv_bytes = 10 * 8192}), HasSubstr("208"));
@@ -287,12 +195,11 @@ TEST(ModelBackend, PaddedVocabularyIsNeverSampled) {
     vocab += (i ? ",\"t" : "\"t") + std::to_string(i) + "\":" + std::to_string(i);
   dir.Write("tokenizer.json",
             R"({"added_tokens":[{"id":39,"content":"<end>"}],"model":{"vocab":{)" + vocab + "}}}");
-  auto backend =
-      MakeModelBackend({.model_dir = dir.path(), .load_format = "dummy", .num_threads = 2});
+  auto backend = MakeModelBackend(
+      {.model_dir = dir.path(), .device = "cpu", .load_format = "dummy", .num_threads = 2});
   ASSERT_TRUE(backend.ok()) << backend.status();
   EXPECT_EQ((*backend)->limits().vocab_size, 40);
-  Driver driver(**backend);
-  for (TokenId token : driver.Generate(Prompt(5, 1, 40), 100, {.temperature = 2, .seed = 1})) {
+  for (TokenId token : Generate(**backend, Prompt(5, 1, 40), 100, {.temperature = 2, .seed = 1})) {
     EXPECT_LT(token, 40);
   }
 }

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <deque>
+#include <mutex>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -33,7 +35,11 @@ class SimulatedBackend final : public Backend {
   const std::string& device() const override { return device_; }
   absl::Status Begin(const StepCommand& command) override;
   absl::StatusOr<StepResult> Await() override;
-  void Reset() override { slots_.Reset(); }
+  void Reset() override {
+    slots_.Reset();
+    open_.clear();
+    free_at_ = {};
+  }
 
  private:
   sim::StepLoad LoadOf(const std::vector<StepRowPlan>& rows) const;
@@ -46,24 +52,34 @@ class SimulatedBackend final : public Backend {
   const std::string fingerprint_;
   const std::string device_;
   SlotTable slots_;
-  StepResult result_;                 // of the step begun,
-  Clock::time_point started_, done_;  // which takes from here to there
-  bool is_precise_ = false;           // the awaiting thread's timers
+  bool is_precise_ = false;  // the awaiting thread's timers
+
+  struct OpenStep {
+    StepResult result;
+    Clock::time_point started, done;  // a step runs once the one before it is done
+  };
+  std::mutex mutex_;  // one thread begins, another awaits
+  std::deque<OpenStep> open_;
+  Clock::time_point free_at_;  // the last step begun is done
 };
 
 absl::Status SimulatedBackend::Begin(const StepCommand& command) {
-  started_ = Clock::now();
+  const Clock::time_point now = Clock::now();
   auto rows = slots_.Begin(command);
   if (!rows.ok()) return rows.status();
   const double seconds = sim::StepSeconds(gpu_, shape_, LoadOf(*rows)) / speed_;
-  done_ = started_ +
-          std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
-  result_ = {.step_id = command.step_id, .rows = {}};
-  result_.rows.reserve(rows->size());
+  OpenStep step{.result = {.step_id = command.step_id, .rows = {}}};
+  step.result.rows.reserve(rows->size());
   for (const StepRowPlan& row : *rows) {
-    result_.rows.push_back(row.samples ? Sample(slots_.slot(row.slot)) : RowResult{});
+    step.result.rows.push_back(row.samples ? Sample(slots_.slot(row.slot)) : RowResult{});
   }
-  slots_.Finish(*rows, result_.rows);
+  slots_.Finish(*rows, step.result.rows);
+  std::lock_guard lock(mutex_);
+  step.started = std::max(now, free_at_);
+  step.done = step.started +
+              std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+  free_at_ = step.done;
+  open_.push_back(std::move(step));
   return absl::OkStatus();
 }
 
@@ -73,10 +89,14 @@ absl::StatusOr<StepResult> SimulatedBackend::Await() {
     prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
     is_precise_ = true;
   }
-  std::this_thread::sleep_until(done_);
-  result_.forward_us =
-      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started_).count();
-  return std::move(result_);
+  std::unique_lock lock(mutex_);
+  OpenStep step = std::move(open_.front());
+  open_.pop_front();
+  lock.unlock();
+  std::this_thread::sleep_until(step.done);
+  step.result.forward_us =
+      std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - step.started).count();
+  return std::move(step.result);
 }
 
 sim::StepLoad SimulatedBackend::LoadOf(const std::vector<StepRowPlan>& rows) const {

@@ -127,6 +127,10 @@ absl::Status SlotTable::CheckEntry(const SlotEntry& entry) {
                   " computed tokens of ", num_tokens);
   }
   if (auto s = CheckBlocks(entry.blocks); !s.ok()) return s;
+  if (static_cast<int>(entry.blocks.size()) > BlocksFor(limits_.max_context_tokens)) {
+    return Broken("slot ", slot, " is entered with ", entry.blocks.size(),
+                  " blocks; the context takes ", BlocksFor(limits_.max_context_tokens));
+  }
   if (BlocksFor(entry.num_computed_tokens) > static_cast<int>(entry.blocks.size())) {
     return Broken("slot ", slot, " has ", entry.num_computed_tokens, " computed tokens in ",
                   entry.blocks.size(), " blocks");
@@ -154,6 +158,10 @@ absl::Status SlotTable::CheckRow(const StepRow& row) {
   const int num_old = static_cast<int>(slot.blocks->size());
   const int num_blocks = num_old + static_cast<int>(row.new_blocks.size());
   const int end = slot.num_computed + row.num_tokens;
+  if (end > limits_.max_context_tokens || num_blocks > BlocksFor(limits_.max_context_tokens)) {
+    return Broken("slot ", row.slot, " would have ", end, " tokens in ", num_blocks,
+                  " blocks; the context holds ", limits_.max_context_tokens);
+  }
   if (BlocksFor(end) > num_blocks) {
     return Broken("slot ", row.slot, " would compute ", end, " tokens into ", num_blocks,
                   " blocks");

@@ -199,6 +199,10 @@ TEST_F(SlotTableTest, BrokenCommandsAreRefusedWhole) {
                  .rows = {{.slot = 0, .num_tokens = 1, .new_blocks = {3}},
                           {.slot = 1, .num_tokens = 5, .new_blocks = {3}}}},
                 "block 3 would be written");
+  // Seven blocks hold the context of 100.
+  ExpectRefused({.entries = {Entry(1, 5, 0, {1, 2, 3, 4, 5, 6, 7, 8})}}, "8 blocks; the context");
+  ExpectRefused({.rows = {{.slot = 0, .num_tokens = 4, .new_blocks = {3, 4, 5, 6, 7, 8, 9}}}},
+                "20 tokens in 8 blocks; the context holds 100");
   ExpectRefused({.entries = {Entry(1, 70)},
                  .rows = {{.slot = 1, .num_tokens = 65, .new_blocks = {3, 4, 5, 6, 7}}}},
                 "a step of 65 tokens; at most 64");
@@ -206,6 +210,13 @@ TEST_F(SlotTableTest, BrokenCommandsAreRefusedWhole) {
   // And it goes on as if nothing had been.
   const auto next = Begin({.rows = {{.slot = 0, .num_tokens = 4, .new_blocks = {3}}}});
   EXPECT_TRUE(next[0].samples);
+}
+
+TEST_F(SlotTableTest, NothingIsComputedBehindTheContext) {
+  const auto rows = Begin({.entries = {Entry(0, 100, 96, {0, 1, 2, 3, 4, 5})},
+                           .rows = {{.slot = 0, .num_tokens = 4, .new_blocks = {6}}}});
+  EXPECT_TRUE(rows[0].samples);  // the last token that fits, not to be computed
+  ExpectRefused({.rows = {{.slot = 0, .num_tokens = 1}}}, "101 tokens in 7 blocks");
 }
 
 TEST_F(SlotTableTest, SharedPrefixBlocksMayBeReadByManyRows) {

@@ -90,15 +90,6 @@ void CountMemory(const LoadFacts& facts, Metrics& metrics) {
   gauge("total", facts.memory_total_bytes);
 }
 
-// Where measured algorithms are kept between starts; empty: there is no home to keep
-// them in.
-std::string GemmTablePath() {
-  if (const char* cache = std::getenv("XDG_CACHE_HOME"))
-    return absl::StrCat(cache, "/weft/gemm.txt");
-  if (const char* home = std::getenv("HOME")) return absl::StrCat(home, "/.cache/weft/gemm.txt");
-  return "";
-}
-
 void LogFacts(const LoadFacts& facts) {
   for (const std::string& warning : facts.warnings) spdlog::warn("{}", warning);
   spdlog::info("device: {} ({}), computing in {}, KV in {}", facts.device, facts.device_details,
@@ -189,6 +180,13 @@ void AddLoadFlags(Flags& flags, LoadOptions& options) {
             1e9);
   flags.Add("--simulated-vocab-size", options.simulated_vocab_size,
             "Ids of --backend simulated without --model", 100, 1 << 24);
+}
+
+std::string GemmTablePath() {
+  if (const char* cache = std::getenv("XDG_CACHE_HOME"))
+    return absl::StrCat(cache, "/weft/gemm.txt");
+  if (const char* home = std::getenv("HOME")) return absl::StrCat(home, "/.cache/weft/gemm.txt");
+  return "";
 }
 
 std::string ModelName(const LoadOptions& options) {

@@ -36,6 +36,10 @@ void AddLoadFlags(Flags& flags, LoadOptions& options);
 // model or flags is wrong.
 absl::StatusOr<std::unique_ptr<Backend>> LoadBackend(const LoadOptions& options, Metrics& metrics);
 
+// Where measured GPU algorithms are kept between starts; empty: there is no home to keep
+// them in.
+std::string GemmTablePath();
+
 // The name by which the log calls the model: its folder's.
 std::string ModelName(const LoadOptions& options);
 

@@ -574,7 +574,7 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(const ModelBackendOptio
     return absl::InvalidArgumentError(
         "--kv-cache-dtype fp8 is for 16-bit models, not --dtype float32");
   }
-  if (config.head_dim != 64 && config.head_dim != 128 && opened->dtype != DType::kFloat32) {
+  if (config.head_dim != 64 && config.head_dim != 128) {
     return absl::InvalidArgumentError(absl::StrCat(
         "heads of ", config.head_dim, " dimensions: the GPU's kernels know 64 and 128"));
   }

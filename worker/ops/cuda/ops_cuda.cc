@@ -6,14 +6,9 @@
 #include "common/check.h"
 #include "worker/ops/cuda/elementwise.h"
 #include "worker/ops/cuda/rms_norm.h"
-#include "worker/ops/cuda/skinny_linear.h"
 
 namespace weft::worker::ops::cuda {
 namespace {
-
-// Up to so many tokens our own kernel is faster than norm, cuBLASLt and activation
-// one after another (docs/benchmarks).
-constexpr int kSkinnyTokens = 16;
 
 // Where cuBLASLt's algorithms are measured; between them the next larger one's holds.
 constexpr int kTunedTokens[] = {1, 16, 32, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192};
@@ -173,40 +168,37 @@ SkinnyLinearArgs SkinnyArgs(DType dtype, Epilogue epilogue, const at::Tensor& x,
 
 }  // namespace
 
+bool CudaOps::RunSkinny(SkinnyLinearArgs args, const Norm* norm) {
+  if (norm != nullptr) {
+    args.norm_weight = norm->weight.const_data_ptr();
+    args.epsilon = norm->epsilon;
+  }
+  if (!FitsSkinnyLinear(args, num_sms_)) return false;
+  Check(SkinnyLinear(args, num_sms_, stream_), "linear of few tokens");
+  return true;
+}
+
 void CudaOps::NormedLinear(const at::Tensor& x, const Norm& norm, const at::Tensor& weight,
                            const at::Tensor& bias, at::Tensor out) {
   SkinnyLinearArgs skinny = SkinnyArgs(options_.dtype, Epilogue::kStore, x, weight, out);
-  skinny.norm_weight = norm.weight.const_data_ptr();
-  skinny.epsilon = norm.epsilon;
   skinny.bias = bias.defined() ? bias.const_data_ptr() : nullptr;
-  if (skinny.num_tokens <= kSkinnyTokens && FitsSkinnyLinear(skinny, num_sms_)) {
-    return Check(SkinnyLinear(skinny, num_sms_, stream_), "normalized linear");
-  }
-  const at::Tensor normed = FirstRows(normed_, x.size(0));
-  RunNorm(x, norm, /*rows=*/nullptr, normed);
-  RunGemm(normed, weight, bias, /*accumulate=*/false, out);
+  if (RunSkinny(skinny, &norm)) return;
+  RunGemm(RunNorm(x.const_data_ptr(), x.size(0), norm, /*rows=*/nullptr), weight, bias,
+          /*accumulate=*/false, out);
 }
 
 void CudaOps::AddLinear(const at::Tensor& x, const at::Tensor& weight, at::Tensor out) {
-  const SkinnyLinearArgs skinny = SkinnyArgs(options_.dtype, Epilogue::kAdd, x, weight, out);
-  if (skinny.num_tokens <= kSkinnyTokens && FitsSkinnyLinear(skinny, num_sms_)) {
-    return Check(SkinnyLinear(skinny, num_sms_, stream_), "adding linear");
-  }
+  if (RunSkinny(SkinnyArgs(options_.dtype, Epilogue::kAdd, x, weight, out), /*norm=*/nullptr))
+    return;
   RunGemm(x, weight, /*bias=*/{}, /*accumulate=*/true, out);
 }
 
 void CudaOps::NormedGatedLinear(const at::Tensor& x, const Norm& norm, const at::Tensor& gate_up,
                                 at::Tensor out) {
-  SkinnyLinearArgs skinny = SkinnyArgs(options_.dtype, Epilogue::kSiluMul, x, gate_up, out);
-  skinny.norm_weight = norm.weight.const_data_ptr();
-  skinny.epsilon = norm.epsilon;
-  if (skinny.num_tokens <= kSkinnyTokens && FitsSkinnyLinear(skinny, num_sms_)) {
-    return Check(SkinnyLinear(skinny, num_sms_, stream_), "gated linear");
-  }
-  const at::Tensor normed = FirstRows(normed_, x.size(0));
+  if (RunSkinny(SkinnyArgs(options_.dtype, Epilogue::kSiluMul, x, gate_up, out), &norm)) return;
   const at::Tensor both = FirstRows(gate_up_, x.size(0));
-  RunNorm(x, norm, /*rows=*/nullptr, normed);
-  RunGemm(normed, gate_up, /*bias=*/{}, /*accumulate=*/false, both);
+  RunGemm(RunNorm(x.const_data_ptr(), x.size(0), norm, /*rows=*/nullptr), gate_up, /*bias=*/{},
+          /*accumulate=*/false, both);
   Check(SiluMul({.dtype = options_.dtype,
                  .gate_up = both.const_data_ptr(),
                  .out = out.mutable_data_ptr(),
@@ -219,17 +211,11 @@ void CudaOps::NormedGatedLinear(const at::Tensor& x, const Norm& norm, const at:
 void CudaOps::Logits(const Batch& batch, const at::Tensor& x, const Norm& norm,
                      const at::Tensor& head, at::Tensor out) {
   if (batch.num_logits == 0) return;
-  if (batch.num_logits == batch.num_tokens) {  // of every token, in order
-    SkinnyLinearArgs skinny = SkinnyArgs(options_.dtype, Epilogue::kFloat, x, head, out);
-    skinny.norm_weight = norm.weight.const_data_ptr();
-    skinny.epsilon = norm.epsilon;
-    if (skinny.num_tokens <= kSkinnyTokens && FitsSkinnyLinear(skinny, num_sms_)) {
-      return Check(SkinnyLinear(skinny, num_sms_, stream_), "logits");
-    }
-  }
-  const at::Tensor normed = FirstRows(normed_, batch.num_logits);
-  RunNorm(x, norm, batch.logit_tokens, normed);
-  RunGemm(normed, head, /*bias=*/{}, /*accumulate=*/false, out);
+  const bool of_all = batch.num_logits == batch.num_tokens;  // of every token, in order
+  if (of_all && RunSkinny(SkinnyArgs(options_.dtype, Epilogue::kFloat, x, head, out), &norm))
+    return;
+  RunGemm(RunNorm(x.const_data_ptr(), batch.num_logits, norm, batch.logit_tokens), head,
+          /*bias=*/{}, /*accumulate=*/false, out);
 }
 
 void CudaOps::Attention(at::Tensor qkv, const at::Tensor& cos, const at::Tensor& sin,
@@ -266,9 +252,11 @@ void CudaOps::Attention(at::Tensor qkv, const at::Tensor& cos, const at::Tensor&
   }
 }
 
-void CudaOps::RunNorm(const at::Tensor& x, const Norm& norm, const int32_t* rows, at::Tensor out) {
+at::Tensor CudaOps::RunNorm(const void* x, int64_t num_tokens, const Norm& norm,
+                            const int32_t* rows) {
+  const at::Tensor out = FirstRows(normed_, num_tokens);
   Check(RmsNorm({.dtype = options_.dtype,
-                 .x = x.const_data_ptr(),
+                 .x = x,
                  .rows = rows,
                  .weight = norm.weight.const_data_ptr(),
                  .out = out.mutable_data_ptr(),
@@ -277,6 +265,7 @@ void CudaOps::RunNorm(const at::Tensor& x, const Norm& norm, const int32_t* rows
                  .epsilon = norm.epsilon},
                 stream_),
         "norm");
+  return out;
 }
 
 void CudaOps::RunGemm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

@@ -17,6 +17,7 @@
 #include "worker/ops/cuda/attention.h"
 #include "worker/ops/cuda/blas.h"
 #include "worker/ops/cuda/device_memory.h"
+#include "worker/ops/cuda/skinny_linear.h"
 #include "worker/ops/dtype.h"
 #include "worker/ops/ops.h"
 
@@ -71,7 +72,10 @@ class CudaOps final : public Ops {
   absl::Status Init();
   at::Tensor Make(at::IntArrayRef shape, at::ScalarType dtype);
   void Check(cudaError_t error, const char* what);
-  void RunNorm(const at::Tensor& x, const Norm& norm, const int32_t* rows, at::Tensor out);
+  // The kernel for few tokens, if it takes this product; of norm(x) with `norm`.
+  bool RunSkinny(SkinnyLinearArgs args, const Norm* norm);
+  // Into normed_: of x, or of its rows.
+  at::Tensor RunNorm(const void* x, int64_t num_tokens, const Norm& norm, const int32_t* rows);
   void RunGemm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                bool accumulate, at::Tensor out);
 

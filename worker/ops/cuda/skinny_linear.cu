@@ -1,7 +1,6 @@
-#include "worker/ops/cuda/skinny_linear.h"
-
 #include <algorithm>
 
+#include "worker/ops/cuda/skinny_linear.h"
 #include "worker/ops/cuda/skinny_multiply.cuh"
 #include "worker/ops/cuda/skinny_ring.cuh"
 
@@ -20,9 +19,10 @@ constexpr int kMaxSharedBytes = 224 * 1024;  // of 227, with what is static
 template <int kTokenTiles>
 constexpr int kGroupTiles = 4 / kTokenTiles;
 
-constexpr XPlace PlaceOfX(bool norm, bool in_registers) {
+constexpr XPlace PlaceOfX(Epilogue epilogue, bool norm, bool in_registers) {
   if (in_registers) return XPlace::kRegisters;
-  return norm ? XPlace::kWholeInShared : XPlace::kInSlots;
+  const bool has_many_tiles = epilogue == Epilogue::kSiluMul || epilogue == Epilogue::kFloat;
+  return norm || has_many_tiles ? XPlace::kWholeInShared : XPlace::kInSlots;
 }
 
 // Warps' sums of a group of tiles: [tile][warp][token][row of 16]. Tokens lie 20 words
@@ -58,7 +58,7 @@ constexpr int kGroupSumBytes = 4 * kConsumerWarps * 8 * (kTileRows + 4) * 4;  //
 
 template <class T, int kTokenTiles, bool kNorm, bool kInRegisters, Epilogue kEpilogue>
 struct Consumer {
-  static constexpr XPlace kPlace = PlaceOfX(kNorm, kInRegisters);
+  static constexpr XPlace kPlace = PlaceOfX(kEpilogue, kNorm, kInRegisters);
   static constexpr int kGroup = kGroupTiles<kTokenTiles>;
   using Piece = XPiece<kTokenTiles>;
 
@@ -79,11 +79,11 @@ struct Consumer {
     if constexpr (kInRegisters && kNorm) LoadNormWeights(norm_weights);
     WaitForPrevious();
     if constexpr (kInRegisters) LoadX(x);
-    const float first_before = Before(tiles.begin * p.tile_rows + lane, warp, lane);
+    const float first_before = BeforeFirst();
     if constexpr (kInRegisters && kNorm) PrepareX(norm_weights, x);
     if constexpr (kPlace == XPlace::kWholeInShared) {
       WaitBarrier(x_barrier, 0);
-      PrepareWholeX();
+      if constexpr (kNorm) PrepareWholeX();
     }
     for (int first = tiles.begin; first < tiles.end; first += kGroup) {
       const int in_group = min(kGroup, tiles.end - first);
@@ -141,7 +141,7 @@ struct Consumer {
       }
       sum += __shfl_xor_sync(~0u, sum, 1);
       sum += __shfl_xor_sync(~0u, sum, 2);
-      if (lane % 4 == 0) squares[warp * kMaxSkinnyTokens + i * 8 + lane / 4] = sum;
+      if (lane % 4 == 0) squares[warp * kMaxTokens + i * 8 + lane / 4] = sum;
     }
   }
 
@@ -159,8 +159,8 @@ struct Consumer {
       for (int i = 0; i < kTurns; ++i) {
         const int token = i * 4 + lane / 8;
         if (token >= a.num_tokens) continue;
-        auto* place = reinterpret_cast<uint4*>(
-            whole_x + ChunkOffset(piece * a.num_tokens + token, lane % 8));
+        auto* place =
+            reinterpret_cast<uint4*>(whole_x + ChunkOffset(piece * a.num_tokens + token, lane % 8));
         uint4 values = *place;
         sum[i] += WeighAndSquare<T>(weight, values);
         *place = values;
@@ -172,7 +172,7 @@ struct Consumer {
       for (int offset = 4; offset > 0; offset /= 2) {
         sum[i] += __shfl_xor_sync(~0u, sum[i], offset);
       }
-      if (lane % 8 == 0) squares[warp * kMaxSkinnyTokens + i * 4 + lane / 8] = sum[i];
+      if (lane % 8 == 0) squares[warp * kMaxTokens + i * 4 + lane / 8] = sum[i];
     }
     __syncwarp();
   }
@@ -200,40 +200,55 @@ struct Consumer {
 
   // ---- out ----
 
-  // What is added to a product: what stands there, or the bias. Column `in_tile` counts
-  // from a tile's first.
-  __device__ float Before(int column, int token, int in_tile) const {
-    if (kEpilogue != Epilogue::kAdd && kEpilogue != Epilogue::kStore) return 0;
-    if (column >= a.n || token >= a.num_tokens || in_tile >= kTileRows) return 0;
+  // Output number i of a group: neighbouring threads have neighbouring columns of a
+  // token.
+  struct Output {
+    int token, tile, row;  // of the group
+  };
+  __device__ Output OutputAt(int i, int num_columns) const {
+    Output o = {i / num_columns, 0, i % num_columns};
+    for (; o.row >= p.tile_rows; o.row -= p.tile_rows) ++o.tile;
+    return o;
+  }
+
+  // What is added to a product: what stands there, or the bias.
+  __device__ float Before(int column, int token) const {
     if (kEpilogue == Epilogue::kAdd) {
       return ToFloat(static_cast<const T*>(a.out)[int64_t{token} * a.n + column]);
     }
-    return a.bias != nullptr ? ToFloat(static_cast<const T*>(a.bias)[column]) : 0;
+    if (kEpilogue == Epilogue::kStore && a.bias != nullptr) {
+      return ToFloat(static_cast<const T*>(a.bias)[column]);
+    }
+    return 0;
+  }
+  // That of the thread's first output, asked for long before it is added.
+  __device__ float BeforeFirst() const {
+    const int num_columns = min(kGroup, tiles.end - tiles.begin) * p.tile_rows;
+    const Output o = OutputAt(threadIdx.x, num_columns);
+    const int column = (tiles.begin + o.tile) * p.tile_rows + o.row;
+    return o.token < a.num_tokens && column < a.n ? Before(column, o.token) : 0;
   }
 
-  // Adds up the group's sums and writes them out, a warp a token. `first_before` is what
-  // this thread adds to its first output of the first tile, asked for long ago.
+  // Adds up the group's sums and writes them out.
   __device__ void Finish(int first_tile, int num_tiles, float first_before) const {
-    const int num_columns = num_tiles * p.tile_rows, first_column = first_tile * p.tile_rows;
-    for (int token = warp; token < a.num_tokens; token += kConsumerWarps) {
-      const float scale = kNorm ? NormScale<T>(a, squares, token) : 1;
-      for (int i = lane; i < num_columns && first_column + i < a.n; i += kWarp) {
-        int tile = 0, row = i;
-        for (; row >= p.tile_rows; row -= p.tile_rows) ++tile;
-        const int column = first_column + i;
-        const bool is_first = first_tile == tiles.begin && token == warp && i < kTileRows;
-        const float before = is_first ? first_before : Before(column, token, 0);
-        float value = sums.Total(tile, row, token) * scale + before;
-        if constexpr (kEpilogue == Epilogue::kSiluMul) {
-          const float up = sums.Total(tile, row + 8, token) * scale;
-          value = value / (1 + __expf(-value)) * up;
-        }
-        const int64_t at = int64_t{token} * a.n + column;
-        if constexpr (kEpilogue == Epilogue::kFloat) {
-          static_cast<float*>(a.out)[at] = value;
-        } else {
-          FromFloat(value, static_cast<T*>(a.out)[at]);
-        }
+    const int num_columns = num_tiles * p.tile_rows;
+    for (int i = threadIdx.x; i < num_columns * a.num_tokens; i += kConsumers) {
+      const Output o = OutputAt(i, num_columns);
+      const int column = (first_tile + o.tile) * p.tile_rows + o.row;
+      if (column >= a.n) continue;
+      const bool is_first = first_tile == tiles.begin && i < kConsumers;
+      const float before = is_first ? first_before : Before(column, o.token);
+      const float scale = kNorm ? NormScale<T>(a, squares, o.token) : 1;
+      float value = sums.Total(o.tile, o.row, o.token) * scale + before;
+      if constexpr (kEpilogue == Epilogue::kSiluMul) {
+        const float up = sums.Total(o.tile, o.row + 8, o.token) * scale;
+        value = value / (1 + __expf(-value)) * up;
+      }
+      const int64_t at = int64_t{o.token} * a.n + column;
+      if constexpr (kEpilogue == Epilogue::kFloat) {
+        static_cast<float*>(a.out)[at] = value;
+      } else {
+        FromFloat(value, static_cast<T*>(a.out)[at]);
       }
     }
   }
@@ -241,12 +256,12 @@ struct Consumer {
 
 // Shared memory, in this order: ring | whole x, if that is its place | sums of warps.
 template <class T, int kTokenTiles, bool kNorm, bool kInRegisters, Epilogue kEpilogue>
-__global__ void __launch_bounds__(kThreads, 3 - kTokenTiles)
+__global__ void __launch_bounds__(kThreads, kTokenTiles == 1 ? 2 : 1)
     SkinnyLinearKernel(const __grid_constant__ Params params) {
-  constexpr XPlace kPlace = PlaceOfX(kNorm, kInRegisters);
+  constexpr XPlace kPlace = PlaceOfX(kEpilogue, kNorm, kInRegisters);
   extern __shared__ __align__(1024) char shared[];
   __shared__ __align__(8) uint64_t barriers[2 * kMaxStages + 1];
-  __shared__ float squares[kConsumerWarps * kMaxSkinnyTokens];
+  __shared__ float squares[kConsumerWarps * kMaxTokens];
   const SkinnyLinearArgs& a = params.args;
   const Ring ring = {.slots = shared,
                      .full = SharedAddress(barriers),
@@ -281,13 +296,17 @@ __global__ void __launch_bounds__(kThreads, 3 - kTokenTiles)
 
 // ---- host ----
 
-bool InRegisters(const SkinnyLinearArgs& a) { return NumSlotsPerTile(a.k) <= kRegisterSlots; }
-
-XPlace PlaceOfX(const SkinnyLinearArgs& a) {
-  return PlaceOfX(a.norm_weight != nullptr, InRegisters(a));
+bool InRegisters(const SkinnyLinearArgs& a) {
+  return NumSlotsPerTile(a.k) <= kRegisterSlots && a.num_tokens <= 16;
 }
 
-int TokenTiles(const SkinnyLinearArgs& a) { return a.num_tokens <= 8 ? 1 : 2; }
+XPlace PlaceOfX(const SkinnyLinearArgs& a) {
+  return PlaceOfX(a.epilogue, a.norm_weight != nullptr, InRegisters(a));
+}
+
+int TokenTiles(const SkinnyLinearArgs& a) {
+  return a.num_tokens <= 8 ? 1 : a.num_tokens <= 16 ? 2 : 4;
+}
 
 int MaxTileRows(const SkinnyLinearArgs& a) {
   return a.epilogue == Epilogue::kSiluMul ? kTileRows / 2 : kTileRows;
@@ -306,9 +325,7 @@ int TileRows(const SkinnyLinearArgs& a, int num_sms) {
   return best;
 }
 
-int NumTiles(const SkinnyLinearArgs& a, int num_sms) {
-  return DivideUp(a.n, TileRows(a, num_sms));
-}
+int NumTiles(const SkinnyLinearArgs& a, int num_sms) { return DivideUp(a.n, TileRows(a, num_sms)); }
 
 int SlotBytes(const SkinnyLinearArgs& a, int num_sms) {
   const int weight_lines = TileRows(a, num_sms) * (a.epilogue == Epilogue::kSiluMul ? 2 : 1);
@@ -336,53 +353,68 @@ int NumStages(const SkinnyLinearArgs& a, int num_sms) {
 }
 
 // Calls `use` with the kernel that fits.
-template <class T, int kTokenTiles, bool kInRegisters, class Use>
-cudaError_t WithKernel(Epilogue epilogue, bool norm, Use use) {
+template <class T, int kTokenTiles, bool kNorm, bool kInRegisters, class Use>
+cudaError_t WithKernel(Epilogue epilogue, Use use) {
   switch (epilogue) {
     case Epilogue::kStore:
-      return norm ? use(SkinnyLinearKernel<T, kTokenTiles, true, kInRegisters, Epilogue::kStore>)
-                  : use(SkinnyLinearKernel<T, kTokenTiles, false, kInRegisters, Epilogue::kStore>);
+      return use(SkinnyLinearKernel<T, kTokenTiles, kNorm, kInRegisters, Epilogue::kStore>);
     case Epilogue::kAdd:
       return use(SkinnyLinearKernel<T, kTokenTiles, false, kInRegisters, Epilogue::kAdd>);
     case Epilogue::kSiluMul:
-      return use(SkinnyLinearKernel<T, kTokenTiles, true, kInRegisters, Epilogue::kSiluMul>);
+      return use(SkinnyLinearKernel<T, kTokenTiles, kNorm, kInRegisters, Epilogue::kSiluMul>);
     case Epilogue::kFloat:
-      return use(SkinnyLinearKernel<T, kTokenTiles, true, kInRegisters, Epilogue::kFloat>);
+      return use(SkinnyLinearKernel<T, kTokenTiles, kNorm, kInRegisters, Epilogue::kFloat>);
   }
   return cudaErrorInvalidValue;
 }
 
-template <class T, bool kInRegisters, class Use>
+template <class T, int kTokenTiles, class Use>
 cudaError_t WithKernel(const SkinnyLinearArgs& a, Use use) {
-  const bool norm = a.norm_weight != nullptr;
-  return TokenTiles(a) == 1 ? WithKernel<T, 1, kInRegisters>(a.epilogue, norm, use)
-                            : WithKernel<T, 2, kInRegisters>(a.epilogue, norm, use);
+  if constexpr (kTokenTiles == 4) {
+    return use(SkinnyLinearKernel<T, kTokenTiles, false, false, Epilogue::kAdd>);
+  } else {
+    const bool norm = a.norm_weight != nullptr;
+    if (InRegisters(a)) {
+      return norm ? WithKernel<T, kTokenTiles, true, true>(a.epilogue, use)
+                  : WithKernel<T, kTokenTiles, false, true>(a.epilogue, use);
+    }
+    return norm ? WithKernel<T, kTokenTiles, true, false>(a.epilogue, use)
+                : WithKernel<T, kTokenTiles, false, false>(a.epilogue, use);
+  }
+}
+
+template <class T, class Use>
+cudaError_t WithKernel(const SkinnyLinearArgs& a, Use use) {
+  switch (TokenTiles(a)) {
+    case 1:
+      return WithKernel<T, 1>(a, use);
+    case 2:
+      return WithKernel<T, 2>(a, use);
+    default:
+      return WithKernel<T, 4>(a, use);
+  }
 }
 
 template <class Use>
 cudaError_t WithKernel(const SkinnyLinearArgs& a, Use use) {
-  const bool in_registers = InRegisters(a);
-  if (a.dtype == DType::kFloat16) {
-    return in_registers ? WithKernel<__half, true>(a, use) : WithKernel<__half, false>(a, use);
-  }
-  return in_registers ? WithKernel<__nv_bfloat16, true>(a, use)
-                      : WithKernel<__nv_bfloat16, false>(a, use);
+  return a.dtype == DType::kFloat16 ? WithKernel<__half>(a, use)
+                                    : WithKernel<__nv_bfloat16>(a, use);
 }
 
 }  // namespace
 }  // namespace skinny
 
 bool FitsSkinnyLinear(const SkinnyLinearArgs& a, int num_sms) {
-  const bool needs_norm = a.epilogue == Epilogue::kSiluMul || a.epilogue == Epilogue::kFloat;
-  return a.dtype != DType::kFloat32 && a.num_tokens >= 1 && a.num_tokens <= kMaxSkinnyTokens &&
-         a.k % kMapColumns == 0 && needs_norm <= (a.norm_weight != nullptr) &&
-         (a.epilogue != Epilogue::kAdd || a.norm_weight == nullptr) &&
+  const bool norm = a.norm_weight != nullptr;
+  return a.dtype != DType::kFloat32 && a.num_tokens >= 1 &&
+         a.num_tokens <= MaxSkinnyTokens(a.epilogue) && a.k % kMapColumns == 0 &&
+         !(norm && a.epilogue == Epilogue::kAdd) &&
          skinny::NumStages(a, num_sms) >= skinny::kMinStages;
 }
 
 cudaError_t PrepareSkinnyLinear() {
   for (DType dtype : {DType::kBFloat16, DType::kFloat16}) {
-    for (int num_tokens : {8, 16}) {
+    for (int num_tokens : {8, 16, 32}) {
       for (int k : {kMapColumns, 1 << 20}) {
         for (Epilogue epilogue :
              {Epilogue::kStore, Epilogue::kAdd, Epilogue::kSiluMul, Epilogue::kFloat}) {

@@ -12,7 +12,7 @@
 // share each piece by its K and multiply on tensor cores, weight rows as M, tokens
 // as N: 1 to 8 tokens cost the same. Sums are in fp32.
 //
-// bf16 or fp16; 1 <= T <= kMaxSkinnyTokens; K a multiple of 64; all pointers 16-byte
+// bf16 or fp16; 1 <= T <= MaxSkinnyTokens; K a multiple of 64; all pointers 16-byte
 // aligned; needs sm_90 (tensor copies).
 #pragma once
 
@@ -23,8 +23,6 @@
 #include "worker/ops/dtype.h"
 
 namespace weft::worker::ops::cuda {
-
-inline constexpr int kMaxSkinnyTokens = 16;
 
 enum class Epilogue {
   kStore,    // out = product + bias (if given)
@@ -40,14 +38,18 @@ struct SkinnyLinearArgs {
   int n = 0, k = 0;    // columns of out, columns of x
 
   const void* x = nullptr;
-  const void* norm_weight = nullptr;  // [K]; kSiluMul and kFloat need it, kAdd has none
+  const void* norm_weight = nullptr;  // [K], not with kAdd
   float epsilon = 0;
   const void* weight = nullptr;
   const void* bias = nullptr;  // [N], kStore only
   void* out = nullptr;         // [T, N]; never x
 };
 
-// Whether the kernel takes this shape: the normalized x must fit shared memory.
+// Beyond so many tokens cuBLASLt is faster (measured on an H200): for kAdd, where a block
+// has one tile and needs each number of x once, later than for the others.
+constexpr int MaxSkinnyTokens(Epilogue epilogue) { return epilogue == Epilogue::kAdd ? 32 : 16; }
+
+// Whether the kernel takes this shape: x must fit shared memory.
 bool FitsSkinnyLinear(const SkinnyLinearArgs& args, int num_sms);
 
 // Once per process and device, before the first launch or capture.

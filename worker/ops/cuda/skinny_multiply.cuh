@@ -133,7 +133,7 @@ __device__ __forceinline__ float NormScale(const SkinnyLinearArgs& a, const floa
   float sum = 0;
 #pragma unroll
   for (int warp = 0; warp < kConsumerWarps; ++warp) {
-    sum += squares[warp * kMaxSkinnyTokens + token];
+    sum += squares[warp * kMaxTokens + token];
   }
   return rsqrtf(sum / a.k + a.epsilon) / kPrescale<T>;
 }

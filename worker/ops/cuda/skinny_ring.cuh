@@ -13,6 +13,7 @@ constexpr int kConsumerWarps = 8;
 constexpr int kConsumers = kConsumerWarps * kWarp;
 constexpr int kThreads = kConsumers + kWarp;  // the last warp's first thread produces
 constexpr int kTileRows = 16;                 // M of the tensor core's instruction
+constexpr int kMaxTokens = MaxSkinnyTokens(Epilogue::kAdd);
 
 // A slot of the ring holds up to 16 rows of 512 columns, as eight pieces of 64 columns:
 // one for each warp. A tile, up to 16 rows of all columns, is so many slots.
@@ -22,10 +23,10 @@ constexpr int kLineBytes = kMapColumns * 2;
 constexpr int kMinStages = 3;
 constexpr int kMaxStages = 12;
 
-// Up to so many slots a tile (K = 1536), each thread reads its part of x once, straight
-// into registers. A longer x goes through shared memory: brought whole and prepared
-// there if it is normalized, since it is wanted again for every tile; else with the
-// slots, for blocks then have one tile or two.
+// Up to so many slots a tile (K = 1536) and 16 tokens, each thread reads its part of x
+// once, straight into registers. A larger x goes through shared memory: whole where a
+// block has many tiles, for each of which it is wanted again, or where it is prepared
+// first; else with the slots.
 constexpr int kRegisterSlots = 3;
 
 struct Params {
@@ -71,7 +72,7 @@ struct Ring {
   }
 };
 
-// Where x is, for consumers.
+// Where consumers find x.
 enum class XPlace { kRegisters, kWholeInShared, kInSlots };
 
 // Streams the block's weight, slot by slot, tile by tile, and x where it comes along.
