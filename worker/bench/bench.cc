@@ -78,6 +78,7 @@ class Bench {
     }
     for (int i = 0; i < options_.repeat; ++i) {
       const BenchRun run = RunSequences(backend_, Sequences(batch, num_in, num_out, i));
+      if (run.decode.num_steps == 0) continue;  // too short to time
       std::printf(
           "decode batch %4d, %5d in %5d out %9.0f tokens/s  step p50 %.3f ms, p99 %.3f ms; host "
           "%.1f us a step\n",

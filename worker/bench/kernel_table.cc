@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "absl/strings/str_cat.h"
+#include "worker/bench/copy.h"
 #include "worker/model/qwen2.h"
 #include "worker/ops/cuda/dummy_weights.h"
 #include "worker/ops/cuda/kv_layout.h"
@@ -190,8 +191,7 @@ class Table {
     const int64_t bytes = int64_t{1} << 30;
     auto* from = static_cast<char*>(ops_.memory().Take(bytes));
     auto* to = static_cast<char*>(ops_.memory().Take(bytes));
-    const double us =
-        Time([&] { cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, ops_.stream()); });
+    const double us = Time([&] { Copy(from, to, bytes, ops_.num_sms(), ops_.stream()); });
     copy_bytes_per_us_ = 2.0 * static_cast<double>(bytes) / us;
     std::printf("a copy moves %.2f TB/s\n", copy_bytes_per_us_ * 1e-6);
   }

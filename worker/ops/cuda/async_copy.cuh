@@ -1,4 +1,5 @@
-// Bulk copies from global to shared memory that complete on an mbarrier (sm_90).
+// Copies from global to shared memory that complete on an mbarrier (sm_90). Barriers are
+// named by their shared address, which rings of them compute, or by pointer.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -11,50 +12,63 @@ __device__ __forceinline__ uint32_t SharedAddress(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
 }
 
-// An mbarrier in shared memory, by address. A phase ends when `arrivals` have come
-// and all expected bytes are there.
-__device__ __forceinline__ void InitBarrier(uint32_t barrier, int arrivals) {
-  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
+
+// A phase ends when `num_arrivals` have come and all expected bytes are there.
+__device__ __forceinline__ void InitBarrier(uint32_t barrier, int num_arrivals) {
+  asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(num_arrivals)
+               : "memory");
+}
+__device__ __forceinline__ void InitBarrier(uint64_t* barrier, int num_arrivals) {
+  InitBarrier(SharedAddress(barrier), num_arrivals);
 }
 
-// After InitBarrier, by the thread that did it, before other threads or copies use it.
+// After InitBarrier, by the thread that called it, before other threads learn of it.
 __device__ __forceinline__ void PublishBarriers() {
   asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
 
 __device__ __forceinline__ void Arrive(uint32_t barrier) {
-  asm volatile("{ .reg .b64 state; mbarrier.arrive.shared::cta.b64 state, [%0]; }" ::"r"(barrier)
+  asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+__device__ __forceinline__ void Arrive(uint64_t* barrier) { Arrive(SharedAddress(barrier)); }
+
+// Arrives, and makes the phase wait for this many more bytes.
+__device__ __forceinline__ void ArriveExpectingBytes(uint32_t barrier, int bytes) {
+  asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes)
                : "memory");
 }
-
-__device__ __forceinline__ void ArriveExpecting(uint32_t barrier, int bytes) {
-  asm volatile(
-      "{ .reg .b64 state; mbarrier.arrive.expect_tx.shared::cta.b64 state, [%0], %1; }" ::"r"(
-          barrier),
-      "r"(bytes)
-      : "memory");
+__device__ __forceinline__ void ArriveExpectingBytes(uint64_t* barrier, int bytes) {
+  ArriveExpectingBytes(SharedAddress(barrier), bytes);
 }
 
-// Returns when the phase of that parity has ended.
-__device__ __forceinline__ void WaitBarrier(uint32_t barrier, int parity) {
-  asm volatile(
-      "{\n"
-      ".reg .pred done;\n"
-      "again:\n"
-      "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
-      "@!done bra again;\n"
-      "}\n" ::"r"(barrier),
-      "r"(parity)
-      : "memory");
+// Returns when the phase of this parity (0 first, then alternating) is complete.
+__device__ __forceinline__ void WaitBarrier(uint32_t barrier, uint32_t parity) {
+  uint32_t done = 0;
+  while (done == 0) {
+    asm volatile(
+        "{\n"
+        "  .reg .pred done;\n"
+        "  mbarrier.try_wait.parity.shared::cta.b64 done, [%1], %2;\n"
+        "  selp.u32 %0, 1, 0, done;\n"
+        "}"
+        : "=r"(done)
+        : "r"(barrier), "r"(parity)
+        : "memory");
+  }
+}
+__device__ __forceinline__ void WaitBarrier(uint64_t* barrier, uint32_t parity) {
+  WaitBarrier(SharedAddress(barrier), parity);
 }
 
-// `bytes`, a multiple of 16; both addresses 16-byte aligned.
-__device__ __forceinline__ void CopyBulk(uint32_t to_shared, const void* from, int bytes,
-                                         uint32_t barrier) {
+// By one thread. Both addresses and the size are multiples of 16.
+__device__ __forceinline__ void CopyBulk(void* shared, const void* global, int bytes,
+                                         uint64_t* barrier) {
   asm volatile(
       "cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];" ::
-          "r"(to_shared),
-      "l"(from), "r"(bytes), "r"(barrier)
+          "r"(SharedAddress(shared)),
+      "l"(global), "r"(bytes), "r"(SharedAddress(barrier))
       : "memory");
 }
 
@@ -73,5 +87,12 @@ __device__ __forceinline__ void CopyBox(uint32_t to_shared, const void* tensor_m
       "l"(tensor_map), "r"(x), "r"(y), "r"(z), "r"(barrier)
       : "memory");
 }
+
+// Between ordinary writes to shared memory and what the copy engine does there next.
+__device__ __forceinline__ void FenceSharedForCopies() {
+  asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+}
+
+#endif
 
 }  // namespace weft::worker::ops::cuda

@@ -26,8 +26,8 @@
 #include "worker/ops/cuda/attention.h"
 #include "worker/ops/cuda/decode_plan.cuh"
 #include "worker/ops/cuda/decode_warp.cuh"
-#include "worker/ops/cuda/kv_device.cuh"
 #include "worker/ops/cuda/launch.cuh"
+#include "worker/ops/cuda/numbers.cuh"
 
 namespace weft::worker::ops::cuda {
 

@@ -6,8 +6,8 @@
 #include <type_traits>
 
 #include "worker/ops/cuda/attention.h"
-#include "worker/ops/cuda/kv_device.cuh"
 #include "worker/ops/cuda/kv_layout.h"
+#include "worker/ops/cuda/numbers.cuh"
 
 namespace weft::worker::ops::cuda::decode {
 

@@ -1,9 +1,11 @@
 // Decode attention: what one warp does: bring tiles, complete the new token's, attend.
 #pragma once
 
+#include "worker/ops/cuda/async_copy.cuh"
 #include "worker/ops/cuda/decode_plan.cuh"
-#include "worker/ops/cuda/kv_device.cuh"
+#include "worker/ops/cuda/fragments.cuh"
 #include "worker/ops/cuda/kv_layout.h"
+#include "worker/ops/cuda/numbers.cuh"
 
 namespace weft::worker::ops::cuda::decode {
 

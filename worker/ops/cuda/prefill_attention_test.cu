@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "worker/ops/cuda/attention.h"
-#include "worker/ops/cuda/kv_device.cuh"
 #include "worker/ops/cuda/kv_layout.h"
+#include "worker/ops/cuda/numbers.cuh"
 #include "worker/ops/cuda/testing.h"
 
 namespace weft::worker::ops::cuda {

@@ -2,9 +2,9 @@
 // pool.
 
 #include "worker/ops/cuda/attention.h"
-#include "worker/ops/cuda/kv_device.cuh"
 #include "worker/ops/cuda/kv_layout.h"
 #include "worker/ops/cuda/launch.cuh"
+#include "worker/ops/cuda/numbers.cuh"
 #include "worker/ops/cuda/packed.cuh"
 
 namespace weft::worker::ops::cuda {

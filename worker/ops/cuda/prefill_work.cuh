@@ -2,9 +2,10 @@
 // its warpgroups meet. See prefill_attention.cu.
 #pragma once
 
+#include "worker/ops/cuda/async_copy.cuh"
 #include "worker/ops/cuda/attention.h"
-#include "worker/ops/cuda/kv_device.cuh"
 #include "worker/ops/cuda/kv_layout.h"
+#include "worker/ops/cuda/numbers.cuh"
 
 namespace weft::worker::ops::cuda::prefill {
 

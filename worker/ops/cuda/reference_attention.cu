@@ -4,9 +4,9 @@
 #include <type_traits>
 
 #include "worker/ops/cuda/attention.h"
-#include "worker/ops/cuda/kv_device.cuh"
 #include "worker/ops/cuda/kv_layout.h"
 #include "worker/ops/cuda/launch.cuh"
+#include "worker/ops/cuda/numbers.cuh"
 
 namespace weft::worker::ops::cuda {
 namespace {

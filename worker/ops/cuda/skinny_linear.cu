@@ -79,7 +79,7 @@ struct Consumer {
     if constexpr (kInRegisters && kNorm) LoadNormWeights(norm_weights);
     WaitForPrevious();
     if constexpr (kInRegisters) LoadX(x);
-    const float first_before = BeforeFirst();
+    const float first_before = Before(tiles.begin * p.tile_rows + lane, warp, lane);
     if constexpr (kInRegisters && kNorm) PrepareX(norm_weights, x);
     if constexpr (kPlace == XPlace::kWholeInShared) {
       WaitBarrier(x_barrier, 0);
@@ -200,55 +200,40 @@ struct Consumer {
 
   // ---- out ----
 
-  // Output number i of a group: neighbouring threads have neighbouring columns of a
-  // token.
-  struct Output {
-    int token, tile, row;  // of the group
-  };
-  __device__ Output OutputAt(int i, int num_columns) const {
-    Output o = {i / num_columns, 0, i % num_columns};
-    for (; o.row >= p.tile_rows; o.row -= p.tile_rows) ++o.tile;
-    return o;
-  }
-
-  // What is added to a product: what stands there, or the bias.
-  __device__ float Before(int column, int token) const {
+  // What is added to a product: what stands there, or the bias. Column `in_tile` counts
+  // from a tile's first.
+  __device__ float Before(int column, int token, int in_tile) const {
+    if (kEpilogue != Epilogue::kAdd && kEpilogue != Epilogue::kStore) return 0;
+    if (column >= a.n || token >= a.num_tokens || in_tile >= kTileRows) return 0;
     if (kEpilogue == Epilogue::kAdd) {
-      return ToFloat(static_cast<const T*>(a.out)[int64_t{token} * a.n + column]);
+      return cuda::ToFloat(static_cast<const T*>(a.out)[int64_t{token} * a.n + column]);
     }
-    if (kEpilogue == Epilogue::kStore && a.bias != nullptr) {
-      return ToFloat(static_cast<const T*>(a.bias)[column]);
-    }
-    return 0;
-  }
-  // That of the thread's first output, asked for long before it is added.
-  __device__ float BeforeFirst() const {
-    const int num_columns = min(kGroup, tiles.end - tiles.begin) * p.tile_rows;
-    const Output o = OutputAt(threadIdx.x, num_columns);
-    const int column = (tiles.begin + o.tile) * p.tile_rows + o.row;
-    return o.token < a.num_tokens && column < a.n ? Before(column, o.token) : 0;
+    return a.bias != nullptr ? cuda::ToFloat(static_cast<const T*>(a.bias)[column]) : 0;
   }
 
-  // Adds up the group's sums and writes them out.
+  // Adds up the group's sums and writes them out, a warp a token. `first_before` is what
+  // this thread adds to its first output of the first tile, asked for long ago.
   __device__ void Finish(int first_tile, int num_tiles, float first_before) const {
-    const int num_columns = num_tiles * p.tile_rows;
-    for (int i = threadIdx.x; i < num_columns * a.num_tokens; i += kConsumers) {
-      const Output o = OutputAt(i, num_columns);
-      const int column = (first_tile + o.tile) * p.tile_rows + o.row;
-      if (column >= a.n) continue;
-      const bool is_first = first_tile == tiles.begin && i < kConsumers;
-      const float before = is_first ? first_before : Before(column, o.token);
-      const float scale = kNorm ? NormScale<T>(a, squares, o.token) : 1;
-      float value = sums.Total(o.tile, o.row, o.token) * scale + before;
-      if constexpr (kEpilogue == Epilogue::kSiluMul) {
-        const float up = sums.Total(o.tile, o.row + 8, o.token) * scale;
-        value = value / (1 + __expf(-value)) * up;
-      }
-      const int64_t at = int64_t{o.token} * a.n + column;
-      if constexpr (kEpilogue == Epilogue::kFloat) {
-        static_cast<float*>(a.out)[at] = value;
-      } else {
-        FromFloat(value, static_cast<T*>(a.out)[at]);
+    const int num_columns = num_tiles * p.tile_rows, first_column = first_tile * p.tile_rows;
+    for (int token = warp; token < a.num_tokens; token += kConsumerWarps) {
+      const float scale = kNorm ? NormScale<T>(a, squares, token) : 1;
+      for (int i = lane; i < num_columns && first_column + i < a.n; i += kWarp) {
+        int tile = 0, row = i;
+        for (; row >= p.tile_rows; row -= p.tile_rows) ++tile;
+        const int column = first_column + i;
+        const bool is_first = first_tile == tiles.begin && token == warp && i < kTileRows;
+        const float before = is_first ? first_before : Before(column, token, 0);
+        float value = sums.Total(tile, row, token) * scale + before;
+        if constexpr (kEpilogue == Epilogue::kSiluMul) {
+          const float up = sums.Total(tile, row + 8, token) * scale;
+          value = value / (1 + __expf(-value)) * up;
+        }
+        const int64_t at = int64_t{token} * a.n + column;
+        if constexpr (kEpilogue == Epilogue::kFloat) {
+          static_cast<float*>(a.out)[at] = value;
+        } else {
+          static_cast<T*>(a.out)[at] = cuda::FromFloat<T>(value);
+        }
       }
     }
   }

@@ -4,6 +4,8 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include "worker/ops/cuda/fragments.cuh"
+#include "worker/ops/cuda/numbers.cuh"
 #include "worker/ops/cuda/skinny_ring.cuh"
 
 namespace weft::worker::ops::cuda::skinny {
@@ -22,30 +24,6 @@ struct Pair<__half> {
   __device__ static float2 ToFloat(Type x) { return __half22float2(x); }
   __device__ static Type FromFloat(float2 x) { return __float22half2_rn(x); }
 };
-
-__device__ __forceinline__ float ToFloat(__nv_bfloat16 x) { return __bfloat162float(x); }
-__device__ __forceinline__ float ToFloat(__half x) { return __half2float(x); }
-__device__ __forceinline__ void FromFloat(float x, __nv_bfloat16& out) {
-  out = __float2bfloat16(x);
-}
-__device__ __forceinline__ void FromFloat(float x, __half& out) { out = __float2half(x); }
-
-__device__ __forceinline__ void MultiplyAdd(float (&sum)[4], uint32_t a0, uint32_t a1, uint32_t a2,
-                                            uint32_t a3, uint32_t b0, uint32_t b1, __nv_bfloat16) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
-      "{%8,%9}, {%0,%1,%2,%3};"
-      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
-__device__ __forceinline__ void MultiplyAdd(float (&sum)[4], uint32_t a0, uint32_t a1, uint32_t a2,
-                                            uint32_t a3, uint32_t b0, uint32_t b1, __half) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, "
-      "{%8,%9}, {%0,%1,%2,%3};"
-      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
-      : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-}
 
 __device__ __forceinline__ void SyncConsumers() {
   asm volatile("bar.sync 1, %0;" ::"n"(kConsumers) : "memory");
@@ -155,9 +133,9 @@ __device__ __forceinline__ void MultiplyPiece(const char* low, const char* high,
   for (int i = 0; i < kTokenTiles; ++i) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const uint4& v = x.halves[i][half];
-      MultiplyAdd(sums[i][0], a[half].x, b[half].x, a[half].y, b[half].y, v.x, v.y, T());
-      MultiplyAdd(sums[i][1], a[half].z, b[half].z, a[half].w, b[half].w, v.z, v.w, T());
+      const uint4 &low8 = a[half], &high8 = b[half], &v = x.halves[i][half];
+      Mma<T>(sums[i][0], {low8.x, high8.x, low8.y, high8.y}, {v.x, v.y});
+      Mma<T>(sums[i][1], {low8.z, high8.z, low8.w, high8.w}, {v.z, v.w});
     }
   }
 }

@@ -84,7 +84,7 @@ struct Producer {
   const int slots_per_tile = NumSlotsPerTile(a.k);
 
   __device__ void CopyWeight(int tile, int part, const Ring& ring) const {
-    ArriveExpecting(ring.Full(), ring.slot_bytes);
+    ArriveExpectingBytes(ring.Full(), ring.slot_bytes);
     const uint32_t to = SharedAddress(ring.Slot());
     const int row = tile * p.tile_rows, piece = part * kSlotPieces;
     CopyBox(to, &p.weight_map, 0, row, piece, ring.Full());
@@ -101,7 +101,7 @@ struct Producer {
 
   __device__ void CopyWholeX(char* x, uint32_t barrier) const {
     const int part_bytes = kSlotPieces * a.num_tokens * kLineBytes;
-    ArriveExpecting(barrier, slots_per_tile * part_bytes);
+    ArriveExpectingBytes(barrier, slots_per_tile * part_bytes);
     for (int part = 0; part < slots_per_tile; ++part) {
       CopyBox(SharedAddress(x) + part * part_bytes, &p.x_map, 0, 0, part * kSlotPieces, barrier);
     }
