@@ -85,8 +85,9 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
                "KV cache (default: auto, as --dtype; fp8: half the memory, GPU only)");
   HandOnChoice(flags, worker, "--load-format", {"auto", "dummy"},
                "dummy: random weights in the shape of config.json (default: auto)");
-  HandOnChoice(flags, worker, "--backend", {"auto", "simulated"},
-               "simulated: no model, tokens by a hash (default: auto)");
+  HandOnChoice(flags, worker, "--backend", {"auto", "cuda", "cpu", "simulated"},
+               "Where the model runs (default: auto, a GPU if there is one); simulated: no model, "
+               "tokens by a hash");
   flags.Add("--quantization", options.quantization, "Kind of quantized weights; none is built yet");
   flags.Add("--tensor-parallel-size", options.tensor_parallel_size,
             "GPUs that share one model; 1 is built");

@@ -11,6 +11,18 @@ if(NOT CMAKE_CUDA_COMPILER AND NOT DEFINED ENV{CUDACXX})
   set(CMAKE_CUDA_COMPILER ${WEFT_CUDA_DIR}/bin/nvcc)
 endif()
 set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER})
+
+# Hopper is what the kernels are tuned and tested on. 75 to 120 compile too, for cards
+# that nobody had at hand: they take slower ways where Hopper's instructions are missing
+# (worker/ops/cuda/device_features.h). A binary for several: "80;90a;120".
+set(CMAKE_CUDA_ARCHITECTURES 90a CACHE STRING "GPUs to compile for: 75 to 120, and 90a")
+foreach(architecture IN LISTS CMAKE_CUDA_ARCHITECTURES)
+  # The kernels take code for 9.0 for code for 9.0a, with wgmma.
+  if(NOT architecture MATCHES "^[0-9]+[af]?(-real|-virtual)?$" OR architecture MATCHES "^90(-|$)")
+    message(FATAL_ERROR "CMAKE_CUDA_ARCHITECTURES: numbers such as 80, and 90a for 90; "
+                        "not ${architecture}")
+  endif()
+endforeach()
 enable_language(CUDA)
 # CMake 3.25 does not know how this nvcc is told C++20.
 set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)

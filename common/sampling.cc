@@ -1,5 +1,6 @@
 #include "common/sampling.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -45,6 +46,11 @@ absl::Status ValidateSampling(const SamplingParams& p, int vocab_size) {
     return absl::InvalidArgumentError(
         absl::StrCat("logprobs must be between 0 and ", kMaxLogprobs));
   }
+  if (p.num_prompt_logprobs &&
+      (*p.num_prompt_logprobs < 0 || *p.num_prompt_logprobs > kMaxLogprobs)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("prompt_logprobs must be between 0 and ", kMaxLogprobs));
+  }
   if (p.stop_token_ids.size() > kMaxStopTokens) {
     return absl::InvalidArgumentError(
         absl::StrCat("stop_token_ids may hold at most ", kMaxStopTokens, " ids"));
@@ -56,9 +62,15 @@ absl::Status ValidateSampling(const SamplingParams& p, int vocab_size) {
   for (TokenId id : p.stop_token_ids) {
     if (auto s = CheckToken("stop_token_ids", id, vocab_size); !s.ok()) return s;
   }
+  std::vector<TokenId> biased;
   for (const auto& [id, value] : p.logit_bias) {
     if (auto s = CheckToken("logit_bias", id, vocab_size); !s.ok()) return s;
     if (auto s = CheckRange("logit_bias", value, -100, 100); !s.ok()) return s;
+    biased.push_back(id);
+  }
+  std::sort(biased.begin(), biased.end());
+  if (const auto twice = std::adjacent_find(biased.begin(), biased.end()); twice != biased.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("logit_bias holds ", *twice, " twice"));
   }
   return absl::OkStatus();
 }

@@ -29,8 +29,10 @@ struct SamplingParams {
   uint64_t seed = 0;                    // noise is a function of (seed, output index)
   int min_tokens = 0;                   // stop tokens are masked before that many
   std::vector<TokenId> stop_token_ids;  // end-of-text included
-  std::vector<std::pair<TokenId, float>> logit_bias;  // added to the logits, [-100, 100]
-  std::optional<int> num_logprobs;  // 0: the sampled token's only; k: the top k too
+  // Added to the logits, [-100, 100]; an id has at most one.
+  std::vector<std::pair<TokenId, float>> logit_bias;
+  std::optional<int> num_logprobs;         // 0: the sampled token's only; k: the top k too
+  std::optional<int> num_prompt_logprobs;  // likewise, of every prompt token
 
   bool operator==(const SamplingParams&) const = default;
 };

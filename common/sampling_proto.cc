@@ -24,14 +24,22 @@ void ToProto(const SamplingParams& p, v1::SamplingParams& proto) {
   } else {
     proto.clear_num_logprobs();
   }
+  if (p.num_prompt_logprobs) {
+    proto.set_num_prompt_logprobs(*p.num_prompt_logprobs);
+  } else {
+    proto.clear_num_prompt_logprobs();
+  }
 }
 
 absl::Status FromProto(const v1::SamplingParams& proto, SamplingParams& p) {
   if (proto.bias_tokens_size() != proto.bias_values_size()) {
     return absl::InvalidArgumentError("bias_tokens and bias_values differ in length");
   }
-  if (!FitsInt(proto.top_k()) || !FitsInt(proto.min_tokens()) || !FitsInt(proto.num_logprobs())) {
-    return absl::InvalidArgumentError("top_k, min_tokens and num_logprobs must fit 31 bits");
+  for (uint32_t value :
+       {proto.top_k(), proto.min_tokens(), proto.num_logprobs(), proto.num_prompt_logprobs()}) {
+    if (FitsInt(value)) continue;
+    return absl::InvalidArgumentError(
+        "top_k, min_tokens, num_logprobs and num_prompt_logprobs must fit 31 bits");
   }
   p.temperature = proto.temperature();
   p.top_k = static_cast<int>(proto.top_k());
@@ -49,6 +57,10 @@ absl::Status FromProto(const v1::SamplingParams& proto, SamplingParams& p) {
   }
   p.num_logprobs.reset();
   if (proto.has_num_logprobs()) p.num_logprobs = static_cast<int>(proto.num_logprobs());
+  p.num_prompt_logprobs.reset();
+  if (proto.has_num_prompt_logprobs()) {
+    p.num_prompt_logprobs = static_cast<int>(proto.num_prompt_logprobs());
+  }
   return absl::OkStatus();
 }
 

@@ -25,6 +25,7 @@ SamplingParams Everything() {
   p.stop_token_ids = {7, 9};
   p.logit_bias = {{1, -100.0f}, {99, 2.5f}};
   p.num_logprobs = 5;
+  p.num_prompt_logprobs = 3;
   return p;
 }
 
@@ -46,6 +47,7 @@ TEST(SamplingParams, ZeroLogprobsIsNotNone) {
   SamplingParams back;
   ASSERT_TRUE(FromProto(proto, back).ok());
   EXPECT_EQ(back.num_logprobs, 0);
+  EXPECT_EQ(back.num_prompt_logprobs, std::nullopt);
 }
 
 TEST(SamplingParams, BiasWithoutValuesIsRefused) {
@@ -81,7 +83,9 @@ TEST(ValidateSampling, RefusesWhatWouldPoisonABatch) {
   EXPECT_TRUE(refused([](SamplingParams& p) { p.stop_token_ids = {-1}; }));
   EXPECT_TRUE(refused([](SamplingParams& p) { p.logit_bias = {{kVocab, 1.0f}}; }));
   EXPECT_TRUE(refused([&](SamplingParams& p) { p.logit_bias = {{1, nan}}; }));
+  EXPECT_TRUE(refused([](SamplingParams& p) { p.logit_bias = {{5, 1.0f}, {6, 1.0f}, {5, 2.0f}}; }));
   EXPECT_TRUE(refused([](SamplingParams& p) { p.num_logprobs = 21; }));
+  EXPECT_TRUE(refused([](SamplingParams& p) { p.num_prompt_logprobs = 21; }));
   EXPECT_TRUE(refused([](SamplingParams& p) { p.presence_penalty = 2.1f; }));
 }
 

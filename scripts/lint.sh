@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Format, shell scripts, and every header compiled alone (a header that leans on
-# its includer's includes fails here). Those that include Torch or CUDA themselves
-# are left to their own .cc files: slow, or not there without a toolkit.
+# its includer's includes fails here). Those that include Torch, CUDA or what does
+# so are left to their own .cc files: slow, or not there without a toolkit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1
@@ -14,7 +14,7 @@ for script in $(git ls-files '*.sh' .ci/run); do
   bash -n "$script" || status=1
 done
 
-headers=$(git ls-files '*.h' | xargs grep -LE '#include <(torch/|ATen/|c10/|cuda_)')
+headers=$(git ls-files '*.h' | xargs grep -LE '#include (<(torch/|ATen/|c10/|cuda|cublas)|"worker/(ops|engine)/cuda/)')
 check_header() {
   echo "#include \"$2\"" | c++ -std=c++20 -x c++ -fsyntax-only -Wall -Wextra \
     -Wno-missing-field-initializers -Wno-psabi -D'WEFT_VERSION="lint"' -D'WEFT_SOURCE_DIR="lint"' \

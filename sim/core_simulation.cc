@@ -95,8 +95,9 @@ World DrawWorld(Random& random) {
 struct Client {
   core::Submit submit;
   std::vector<TokenId> received;
-  bool is_alive = false;  // accepted, and not ended
-  bool is_ended = false;  // or rejected
+  int num_prompt_told = 0;  // prompt tokens, from the first on, whose rows it was told of
+  bool is_alive = false;    // accepted, and not ended
+  bool is_ended = false;    // or rejected
   bool is_concluded = false;
   bool is_cancelled = false;
   std::optional<int> conclude_at;  // once that many tokens are here
@@ -288,6 +289,7 @@ void CoreSimulation::Arrive() {
     submit.max_tokens = random_.Between(1, random_.Chance(0.5) ? 30 : 150);
     submit.priority = random_.Between(0, 1);
     submit.sampling.seed = id;
+    if (id % 5 == 0) submit.sampling.num_prompt_logprobs = 1;
     if (random_.Chance(0.5)) submit.sampling.min_tokens = random_.Between(0, 8);
     if (random_.Chance(0.7) && world_.vocab_size > 4) {
       submit.sampling.stop_token_ids = {random_.Between(0, world_.vocab_size - 1)};
@@ -362,6 +364,10 @@ void CoreSimulation::Send(const core::Step& step) {
   Require(!process->is_draining, "a step for a draining worker");
   for (const core::SlotEntry& entry : step.entries) {
     process->slots[entry.slot] = entry.sampling->seed;
+    const bool needs_all = entry.sampling->num_prompt_logprobs.has_value() &&
+                           static_cast<int>(entry.tokens.size()) == entry.num_prompt_tokens;
+    Require(!needs_all || entry.num_computed_tokens == 0,
+            "a prompt whose logprobs are wanted is not computed whole");
   }
   std::set<uint64_t>& requests = process->unanswered.emplace_back();
   for (const core::StepRow& row : step.rows) requests.insert(process->slots.at(row.slot));
@@ -417,6 +423,14 @@ void CoreSimulation::Answer(const std::shared_ptr<Process>& process, const StepA
   Require(status.ok(), absl::StrCat("answer refused: ", status.message()));
   Require(is_known || (out_.tokens.empty() && out_.finished.empty()),
           "an answer of a lost worker counted");
+  // As a gateway does: what it knows already comes again, but nothing is left out.
+  for (const core::PromptRowOut& out : out_.prompt_rows) {
+    Client& client = this->client(out.id);
+    Require(answer.requests[out.row] == out.id, "prompt logprobs of another request");
+    Require(answer.begins[out.row] <= client.num_prompt_told, "prompt logprobs left out");
+    client.num_prompt_told = std::max(client.num_prompt_told, answer.ends[out.row]);
+    ++report_.num_prompt_rows;
+  }
   Settle();
   if (is_known && process->is_draining && process->unanswered.empty()) {
     EndWorker(process, /*with_notice=*/true);
@@ -469,6 +483,9 @@ void CoreSimulation::Receive(const core::Outputs& out) {
     Require(tokens.first_index == static_cast<int>(client.received.size()),
             absl::StrCat("stream ", tokens.id, " is not contiguous: index ", tokens.first_index,
                          " after ", client.received.size(), " tokens"));
+    Require(!client.submit.sampling.num_prompt_logprobs.has_value() ||
+                client.num_prompt_told >= static_cast<int>(client.submit.prompt.size()),
+            absl::StrCat("stream ", tokens.id, " got a token before its prompt's logprobs"));
     for (const TokenId token : out.Ids(tokens)) {
       const int index = static_cast<int>(client.received.size());
       Require(token == ExpectedToken(client.submit.sampling, index, world_.vocab_size),
@@ -595,6 +612,7 @@ void SimulationReport::Add(const SimulationReport& other) {
   num_requeued += other.num_requeued;
   num_cached_tokens += other.num_cached_tokens;
   num_discarded_tokens += other.num_discarded_tokens;
+  num_prompt_rows += other.num_prompt_rows;
 }
 
 SimulationReport SimulateCore(uint64_t seed) { return CoreSimulation(seed).Run(); }

@@ -32,6 +32,7 @@ struct SimulationReport {
   int64_t num_requeued = 0;
   int64_t num_cached_tokens = 0;
   int64_t num_discarded_tokens = 0;
+  int64_t num_prompt_rows = 0;  // answered rows of prompts whose logprobs are wanted
 
   void Add(const SimulationReport& other);
 };

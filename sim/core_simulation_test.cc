@@ -45,6 +45,7 @@ TEST(CoreSimulation, HoldsItsInvariantsThroughEveryHistory) {
   EXPECT_GT(total.num_scheduler_losses, num_seeds / 10);
   EXPECT_GT(total.num_requeued, num_seeds / 2);
   EXPECT_GT(total.num_discarded_tokens, num_seeds);
+  EXPECT_GT(total.num_prompt_rows, num_seeds);
   EXPECT_GT(total.num_parked_seen, num_seeds);
   EXPECT_GT(total.num_owed_seen, num_seeds);
   EXPECT_GT(total.num_errors_by_value, num_seeds / 10);

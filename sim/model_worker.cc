@@ -111,6 +111,8 @@ std::optional<StepAnswer> ModelWorker::Execute(const SentStep& step) {
     const bool is_faulty = output_index >= faults_.fault_output_index;
     answer.load.AddRow(begin, row.num_tokens, samples);
     answer.requests.push_back(request);
+    answer.begins.push_back(begin);
+    answer.ends.push_back(end);
 
     if (samples && is_faulty && faults_.killer_requests.contains(request)) return std::nullopt;
 

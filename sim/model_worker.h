@@ -47,6 +47,7 @@ struct StepAnswer {
   std::vector<core::RowResult> rows;
   std::vector<TokenId> tokens;
   std::vector<uint64_t> requests;  // by row
+  std::vector<int> begins, ends;   // by row: the positions it computed
   StepLoad load;
 };
 

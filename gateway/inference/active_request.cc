@@ -24,6 +24,9 @@ class ActiveRequest::ChoiceSink final : public SequenceSink {
                               std::span<const v1::TokenLogprobs* const> logprobs) override {
     return request.OnTokens(*this, tokens, logprobs);
   }
+  void OnPromptLogprobs(const v1::PromptLogprobs& logprobs, int first_entry) override {
+    request.OnPromptLogprobs(logprobs, first_entry);
+  }
   void OnEnd(const SequenceEnd& end) override { request.OnEnd(*this, end); }
 
   ActiveRequest& request;
@@ -51,13 +54,17 @@ class ActiveRequest::Stream final : public EventStream {
 ActiveRequest::ActiveRequest(Options options, std::vector<ChoicePlan> choices,
                              std::shared_ptr<const text::Tokenizer> tokenizer, Upstream& upstream,
                              GatewayMetrics& metrics)
-    : options_(options),
+    : options_(std::move(options)),
       tokenizer_(std::move(tokenizer)),
       upstream_(upstream),
       metrics_(metrics),
       open_delta_(choices.size(), -1),
       num_unfinished_(static_cast<int>(choices.size())),
-      usage_{.prompt_tokens = options.prompt_tokens, .cached_tokens = options.prompt_tokens} {
+      usage_{.prompt_tokens = static_cast<int>(options_.prompt->size()),
+             .cached_tokens = static_cast<int>(options_.prompt->size())} {
+  if (choices.front().submission.sampling.num_prompt_logprobs) {
+    prompt_logprobs_.push_back({.token = MakeLogprob(options_.prompt->front(), 0)});
+  }
   for (ChoicePlan& plan : choices) {
     choices_.push_back(std::make_unique<ChoiceSink>(*this, std::move(plan), tokenizer_));
   }
@@ -111,6 +118,20 @@ std::optional<int> ActiveRequest::OnTokens(ChoiceSink& sink, std::span<const Tok
   return std::nullopt;
 }
 
+void ActiveRequest::OnPromptLogprobs(const v1::PromptLogprobs& logprobs, int first_entry) {
+  const int num_top = static_cast<int>(logprobs.num_top());
+  for (int i = first_entry; i < logprobs.logprobs_size(); ++i) {
+    const TokenId token = (*options_.prompt)[prompt_logprobs_.size()];
+    PromptLogprob& one = prompt_logprobs_.emplace_back();
+    one.token = MakeLogprob(token, logprobs.logprobs(i));
+    one.rank = static_cast<int>(logprobs.ranks(i));
+    one.top.reserve(static_cast<size_t>(num_top));
+    for (int k = i * num_top; k < (i + 1) * num_top; ++k) {
+      one.top.push_back(MakeLogprob(logprobs.top_tokens(k), logprobs.top_logprobs(k)));
+    }
+  }
+}
+
 void ActiveRequest::OnEnd(ChoiceSink& sink, const SequenceEnd& end) {
   std::function<void()> readable;
   {
@@ -136,7 +157,10 @@ void ActiveRequest::OnEnd(ChoiceSink& sink, const SequenceEnd& end) {
       usage_.reasoning_tokens += sink.choice.num_reasoning_tokens();
       // The choices share one prompt: what the first had to compute, the others find.
       usage_.cached_tokens = std::min(usage_.cached_tokens, end.num_cached_tokens);
-      if (--num_unfinished_ == 0) PutLast(Completed{.usage = usage_}, metrics_.completed);
+      if (--num_unfinished_ == 0) {
+        PutLast(Completed{.usage = usage_, .prompt_logprobs = std::move(prompt_logprobs_)},
+                metrics_.completed);
+      }
     }
     readable = std::exchange(readable_, nullptr);
   }
@@ -169,15 +193,15 @@ absl::Status ActiveRequest::StatusOf(const SequenceEnd& end) const {
   }
 }
 
+Logprob ActiveRequest::MakeLogprob(TokenId id, float logprob) const {
+  return {.id = id, .token = std::string(tokenizer_->TokenBytes(id)), .logprob = logprob};
+}
+
 TokenLogprob ActiveRequest::ReadLogprob(TokenId id, const v1::TokenLogprobs& logprobs) const {
-  const auto read = [this](TokenId token, float logprob) {
-    return Logprob{
-        .id = token, .token = std::string(tokenizer_->TokenBytes(token)), .logprob = logprob};
-  };
-  TokenLogprob result{.token = read(id, logprobs.logprob())};
+  TokenLogprob result{.token = MakeLogprob(id, logprobs.logprob())};
   const int num_top = std::min(logprobs.top_tokens_size(), logprobs.top_logprobs_size());
   for (int i = 0; i < num_top; ++i) {
-    result.top.push_back(read(logprobs.top_tokens(i), logprobs.top_logprobs(i)));
+    result.top.push_back(MakeLogprob(logprobs.top_tokens(i), logprobs.top_logprobs(i)));
   }
   return result;
 }

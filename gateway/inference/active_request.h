@@ -22,7 +22,7 @@ namespace weft::gateway {
 class ActiveRequest : public std::enable_shared_from_this<ActiveRequest> {
  public:
   struct Options {
-    int prompt_tokens = 0;
+    std::shared_ptr<const std::vector<TokenId>> prompt;
     MonotonicTime arrived;
     std::chrono::milliseconds timeout{0};  // as the message of its expiry tells it
   };
@@ -48,8 +48,10 @@ class ActiveRequest : public std::enable_shared_from_this<ActiveRequest> {
   // The session's thread.
   std::optional<int> OnTokens(ChoiceSink& sink, std::span<const TokenId> tokens,
                               std::span<const v1::TokenLogprobs* const> logprobs);
+  void OnPromptLogprobs(const v1::PromptLogprobs& logprobs, int first_entry);
   void OnEnd(ChoiceSink& sink, const SequenceEnd& end);
   absl::Status StatusOf(const SequenceEnd& end) const;
+  Logprob MakeLogprob(TokenId id, float logprob) const;
   TokenLogprob ReadLogprob(TokenId id, const v1::TokenLogprobs& logprobs) const;
   void ObserveTokens(ChoiceSink& sink, size_t num_tokens);
 
@@ -68,7 +70,8 @@ class ActiveRequest : public std::enable_shared_from_this<ActiveRequest> {
   Upstream& upstream_;
   GatewayMetrics& metrics_;
   std::vector<std::unique_ptr<ChoiceSink>> choices_;
-  bool has_first_token_ = false;  // the session's thread
+  bool has_first_token_ = false;                // the session's thread
+  std::vector<PromptLogprob> prompt_logprobs_;  // likewise; from position 0 on
 
   std::mutex mutex_;  // guards all below
   std::vector<Event> events_;

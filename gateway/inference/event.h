@@ -23,6 +23,14 @@ struct TokenLogprob {
   std::vector<Logprob> top;  // best first
 };
 
+// A token of the prompt, given those before it. `rank` 1: the model's first choice; 0:
+// the first token, which nothing predicts: it has no logprob and no top.
+struct PromptLogprob {
+  Logprob token;
+  int rank = 0;
+  std::vector<Logprob> top;  // best first
+};
+
 // Text to append to choice `index`. At least one field is non-empty. A delta
 // holds back what may still become a stop string or is half a character, so its
 // tokens need not match its text one to one; over the whole choice they do.
@@ -54,6 +62,7 @@ struct Usage {
 // All choices have finished: the stream's last event.
 struct Completed {
   Usage usage;
+  std::vector<PromptLogprob> prompt_logprobs;  // of every prompt token, if asked for
 };
 
 // The stream's last event, too: nothing follows. The status says what a client is

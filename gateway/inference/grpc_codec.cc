@@ -33,6 +33,7 @@ GenerationOptions ReadOptions(const v1::GenerationOptions& proto) {
   if (proto.has_n()) o.n = proto.n();
   if (proto.has_min_tokens()) o.min_tokens = proto.min_tokens();
   if (proto.has_logprobs()) o.logprobs = proto.logprobs();
+  if (proto.has_prompt_logprobs()) o.prompt_logprobs = proto.prompt_logprobs();
   o.ignore_eos = proto.ignore_eos();
   o.include_stop_str_in_output = proto.include_stop_str_in_output();
   if (proto.has_skip_special_tokens()) o.skip_special_tokens = proto.skip_special_tokens();
@@ -102,6 +103,14 @@ void WriteAny(const Event& event, Message& message) {
     usage.set_completion_tokens(static_cast<uint32_t>(completed->usage.completion_tokens));
     usage.set_cached_tokens(static_cast<uint32_t>(completed->usage.cached_tokens));
     usage.set_reasoning_tokens(static_cast<uint32_t>(completed->usage.reasoning_tokens));
+    if constexpr (requires { message.prompt_logprobs(); }) {  // not in chunks
+      for (const PromptLogprob& logprob : completed->prompt_logprobs) {
+        v1::PromptLogprob& proto = *message.add_prompt_logprobs();
+        WriteLogprob(logprob.token, *proto.mutable_token());
+        proto.set_rank(static_cast<uint32_t>(logprob.rank));
+        for (const Logprob& top : logprob.top) WriteLogprob(top, *proto.add_top());
+      }
+    }
   }
 }
 

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gateway/inference/grpc_codec.h"
+#include "gateway/inference/param_error.h"
 #include "gateway/inference/work_pool.h"
 #include "grpc/health/v1/health.pb.h"
 #include "weft/v1/inference.grpc.pb.h"
@@ -291,7 +292,11 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
   grpc::ServerWriteReactor<Chunk>* Streaming(grpc::CallbackServerContext* context,
                                              const RequestProto& request, const char* id_prefix) {
     auto* call = new StreamingGeneration<Chunk>(service_, pool_, *context, id_prefix);
-    call->Start(ReadRequest(request));
+    if (request.options().has_prompt_logprobs()) {
+      call->Start(ParamError("prompt_logprobs", "prompt_logprobs is not for streaming calls."));
+    } else {
+      call->Start(ReadRequest(request));
+    }
     return call;
   }
 

@@ -281,5 +281,35 @@ TEST_F(GrpcServerTest, ShutdownWaitsForStreams) {
   shutdown.join();
 }
 
+TEST_F(GrpcServerTest, PromptLogprobsComeWithTheWholeAnswerOnly) {
+  std::thread scheduler([this] {
+    const uint32_t handle = scheduler_->Next().submit().handle();
+    scheduler_->SendPromptLogprobs(handle, 1, {-1, -2});
+    scheduler_->SendTokens(handle, 0, {'b', kEos});
+    scheduler_->Finish(handle, v1::FINISH_REASON_STOP);
+  });
+  v1::CompletionRequest request = Text("xy");
+  request.mutable_options()->set_prompt_logprobs(1);
+  v1::CompletionResponse response;
+  const grpc::Status status = stub_->Complete(&context_, request, &response);
+  scheduler.join();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(response.prompt_logprobs_size(), 3);
+  EXPECT_EQ(response.prompt_logprobs(0).rank(), 0u);
+  EXPECT_EQ(response.prompt_logprobs(0).top_size(), 0);
+  EXPECT_EQ(response.prompt_logprobs(2).token().token(), "y");
+  EXPECT_EQ(response.prompt_logprobs(2).token().logprob(), -2);
+  EXPECT_EQ(response.prompt_logprobs(2).rank(), 2u);
+  EXPECT_EQ(response.prompt_logprobs(2).top(0).token(), "z");
+
+  grpc::ClientContext context;
+  const auto stream = stub_->StreamComplete(&context, request);
+  v1::CompletionChunk chunk;
+  EXPECT_FALSE(stream->Read(&chunk));
+  const grpc::Status refused = stream->Finish();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(refused.error_message(), HasSubstr("prompt_logprobs"));
+}
+
 }  // namespace
 }  // namespace weft::gateway

@@ -87,7 +87,6 @@ absl::StatusOr<StartedRequest> ModelService::Prepare(Request& request, Monotonic
 
   const auto timeout =
       request.timeout_ms > 0 ? milliseconds(request.timeout_ms) : options_.default_timeout;
-  const int prompt_tokens = static_cast<int>(prompt->size());
   const auto shared_prompt = std::make_shared<const std::vector<TokenId>>(*std::move(prompt));
   const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
   const bool split = request.split_reasoning && model_->reasoning_tags.close >= 0;
@@ -112,15 +111,16 @@ absl::StatusOr<StartedRequest> ModelService::Prepare(Request& request, Monotonic
                        .deadline = arrived + timeout,
                        .priority = options->priority};
     plan.submission.sampling.seed = ChoiceSeed(options->sampling.seed, i);
+    // The choices share one prompt, whose logprobs are told once.
+    if (i > 0) plan.submission.sampling.num_prompt_logprobs.reset();
     choices.push_back(std::move(plan));
   }
   auto active = std::make_shared<ActiveRequest>(
-      ActiveRequest::Options{
-          .prompt_tokens = prompt_tokens, .arrived = arrived, .timeout = timeout},
+      ActiveRequest::Options{.prompt = shared_prompt, .arrived = arrived, .timeout = timeout},
       std::move(choices), model_->tokenizer, upstream_, metrics_);
   return StartedRequest{.events = active->Start(),
                         .num_choices = options->n,
-                        .prompt_tokens = prompt_tokens,
+                        .prompt_tokens = static_cast<int>(shared_prompt->size()),
                         .model = request.model.empty() ? model_->names.front() : request.model};
 }
 

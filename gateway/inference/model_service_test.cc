@@ -117,6 +117,32 @@ TEST_F(ModelServiceTest, LogprobsStandBesideTheirTokens) {
   EXPECT_EQ(answer.logprobs[2].top[0].id, 0xa9);
 }
 
+TEST_F(ModelServiceTest, PromptLogprobsAreAskedForOnceAndComeWithTheLastEvent) {
+  Request request = Completion("a\xc3\xa4");
+  request.options.prompt_logprobs = 1;
+  request.options.n = 2;
+  StartedRequest started = MustStart(std::move(request));
+  const v1::Submit first = scheduler_->Next().submit(), second = scheduler_->Next().submit();
+  EXPECT_EQ(first.sampling().num_prompt_logprobs(), 1u);
+  EXPECT_FALSE(second.sampling().has_num_prompt_logprobs());
+  ASSERT_EQ(first.prompt_tokens_size(), 4);  // behind BOS
+  scheduler_->SendPromptLogprobs(first.handle(), 1, {-1, -2});
+  scheduler_->SendPromptLogprobs(first.handle(), 3, {-3});
+  for (const v1::Submit& submit : {first, second}) {
+    scheduler_->SendTokens(submit.handle(), 0, {'b', kEos});
+    scheduler_->Finish(submit.handle(), v1::FINISH_REASON_STOP);
+  }
+  const Answer answer = ReadAll(started);
+  ASSERT_EQ(answer.prompt_logprobs.size(), 4u);
+  EXPECT_EQ(answer.prompt_logprobs[0].token.id, first.prompt_tokens(0));
+  EXPECT_EQ(answer.prompt_logprobs[0].rank, 0);
+  EXPECT_EQ(answer.prompt_logprobs[1].token.token, "a");
+  EXPECT_EQ(answer.prompt_logprobs[2].token.token, "\xc3");
+  EXPECT_EQ(answer.prompt_logprobs[3].token.logprob, -3);
+  EXPECT_EQ(answer.prompt_logprobs[3].rank, 2);
+  EXPECT_EQ(answer.prompt_logprobs[3].top.at(0).token, "z");
+}
+
 TEST_F(ModelServiceTest, DestroyingTheStreamCancelsEveryChoice) {
   Request request = Completion("x");
   request.options.n = 2;

@@ -49,7 +49,8 @@ struct GenerationOptions {
   std::vector<int64_t> stop_token_ids;
   std::optional<int64_t> n;
   std::optional<int64_t> min_tokens;
-  std::optional<int64_t> logprobs;  // k: the sampled token's and the top k
+  std::optional<int64_t> logprobs;         // k: the sampled token's and the top k
+  std::optional<int64_t> prompt_logprobs;  // likewise, of every prompt token
   bool ignore_eos = false;
   bool include_stop_str_in_output = false;
   bool skip_special_tokens = true;

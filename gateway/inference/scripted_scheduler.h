@@ -83,6 +83,22 @@ class ScriptedScheduler final : public v1::SchedulerService::Service {
     Send(std::move(frame));
   }
 
+  // Of the prompt's positions from `first` on; the best alternative of each is id 'z'.
+  void SendPromptLogprobs(uint32_t handle, uint32_t first, const std::vector<float>& logprobs) {
+    v1::SchedulerFrame frame;
+    v1::PromptLogprobsPart& part = *frame.add_prompt_logprobs();
+    part.set_handle(handle);
+    part.mutable_logprobs()->set_first_position(first);
+    part.mutable_logprobs()->set_num_top(1);
+    for (float logprob : logprobs) {
+      part.mutable_logprobs()->add_logprobs(logprob);
+      part.mutable_logprobs()->add_ranks(2);
+      part.mutable_logprobs()->add_top_tokens('z');
+      part.mutable_logprobs()->add_top_logprobs(-0.5f);
+    }
+    Send(std::move(frame));
+  }
+
   void Finish(uint32_t handle, v1::FinishReason reason, uint32_t num_cached = 0,
               const std::string& message = "") {
     v1::SchedulerFrame frame;

@@ -100,6 +100,7 @@ class ServiceFixture : public ::testing::Test {
     std::vector<std::string> content, reasoning;
     std::vector<ChoiceFinished> finished;
     std::vector<TokenLogprob> logprobs;
+    std::vector<PromptLogprob> prompt_logprobs;
     std::optional<Usage> usage;
     std::optional<Failed> failed;
     int num_tokens = 0;
@@ -134,6 +135,7 @@ class ServiceFixture : public ::testing::Test {
       answer.finished.push_back(*finished);
     } else if (auto* completed = std::get_if<Completed>(&event)) {
       answer.usage = completed->usage;
+      answer.prompt_logprobs = std::move(completed->prompt_logprobs);
     } else {
       answer.failed = std::get<Failed>(event);
     }

@@ -65,6 +65,7 @@ absl::Status CheckRanges(const GenerationOptions& o, int max_n) {
   }
   if (auto s = CheckInt("n", o.n, 1, max_n); !s.ok()) return s;
   if (auto s = CheckInt("logprobs", o.logprobs, 0, kMaxLogprobs); !s.ok()) return s;
+  if (auto s = CheckInt("prompt_logprobs", o.prompt_logprobs, 0, kMaxLogprobs); !s.ok()) return s;
   return CheckInt("priority", o.priority, kIntMin, kIntMax);
 }
 
@@ -151,6 +152,7 @@ SamplingParams Sampling(const GenerationOptions& o, const ModelDefaults& model,
     p.logit_bias.emplace_back(static_cast<TokenId>(id), static_cast<float>(value));
   }
   if (o.logprobs) p.num_logprobs = static_cast<int>(*o.logprobs);
+  if (o.prompt_logprobs) p.num_prompt_logprobs = static_cast<int>(*o.prompt_logprobs);
   return p;
 }
 

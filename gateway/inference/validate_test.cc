@@ -83,6 +83,8 @@ TEST(Validate, EveryFieldOutOfRangeIsRefusedByName) {
       {"stop_token_ids", [](O& o) { o.stop_token_ids.assign(65, 1); }},
       {"logprobs", [](O& o) { o.logprobs = -1; }},
       {"logprobs", [](O& o) { o.logprobs = 1000000; }},
+      {"prompt_logprobs", [](O& o) { o.prompt_logprobs = -1; }},
+      {"prompt_logprobs", [](O& o) { o.prompt_logprobs = 21; }},
       {"min_tokens", [](O& o) { o.min_tokens = -1; }},
       {"priority", [](O& o) { o.priority = int64_t{1} << 40; }},
       {"n", [](O& o) { o.n = 2, o.temperature = 0; }},
@@ -107,6 +109,7 @@ TEST(Validate, TheEdgesOfEveryRangeAreIn) {
   low.presence_penalty = low.frequency_penalty = -2;
   low.logit_bias = {{0, -100}};
   low.logprobs = 0;
+  low.prompt_logprobs = 0;
   low.min_tokens = 0;
   low.seed = std::numeric_limits<int64_t>::min();
   GenerationOptions high;
@@ -118,6 +121,7 @@ TEST(Validate, TheEdgesOfEveryRangeAreIn) {
   high.presence_penalty = high.frequency_penalty = 2;
   high.logit_bias = {{49, 100}};
   high.logprobs = 20;
+  high.prompt_logprobs = 20;
   high.n = 8;
   high.stop.assign(4, std::string(1024, 'x'));
   for (const auto& options : {low, high}) {

@@ -1,6 +1,7 @@
 #include "gateway/openai/completion_format.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "gateway/openai/format_parts.h"
@@ -11,11 +12,12 @@ namespace weft::openai {
 namespace {
 
 using gateway::Logprob;
+using gateway::PromptLogprob;
 using gateway::TokenLogprob;
 
 // {"token":-0.1,...}: best first, the sampled one too if it is not among them. Two
 // tokens may look the same as text; the likelier one keeps the key.
-void AppendTop(std::string& out, const TokenLogprob& logprob) {
+void AppendTop(std::string& out, const Logprob& token, const std::vector<Logprob>& top) {
   std::vector<std::string> keys;
   out += '{';
   const auto add = [&](const Logprob& entry) {
@@ -27,32 +29,65 @@ void AppendTop(std::string& out, const TokenLogprob& logprob) {
     AppendLogprob(out, entry.logprob);
     keys.push_back(std::move(key));
   };
-  for (const Logprob& entry : logprob.top) add(entry);
-  add(logprob.token);
+  for (const Logprob& entry : top) add(entry);
+  add(token);
   out += '}';
 }
 
-// Advances `offset` by the tokens' characters. A token's bytes may begin inside a
-// character: counted is where characters begin.
-void AppendLogprobs(std::string& out, const std::vector<TokenLogprob>& logprobs, size_t& offset) {
+// An echoed prompt's text, and its tokens if their logprobs are told.
+struct Echo {
+  std::string_view text;
+  std::span<const PromptLogprob> tokens;
+
+  // The first token may be one that the tokenizer puts before any text.
+  const Logprob* outside() const {
+    if (tokens.empty()) return nullptr;
+    const Logprob& first = tokens.front().token;
+    return text.starts_with(first.token) ? nullptr : &first;
+  }
+};
+
+// Of an echoed prompt, if there is one, and of the output behind it. Advances
+// `offset` by the tokens' characters. A token's bytes may begin inside a character:
+// counted is where characters begin.
+void AppendLogprobs(std::string& out, const Echo& echo, std::span<const TokenLogprob> logprobs,
+                    size_t& offset) {
+  // `append` is called with each token, its top, and whether it has a logprob at all.
   const auto list = [&](std::string_view key, const auto& append) {
-    out.append(",\"").append(key).append("\":[");
-    for (size_t i = 0; i < logprobs.size(); ++i) {
-      if (i > 0) out += ',';
-      append(logprobs[i]);
-    }
+    bool is_first = true;
+    const auto next = [&](const auto&... arguments) {
+      if (!std::exchange(is_first, false)) out += ',';
+      append(arguments...);
+    };
+    out.append("\"").append(key).append("\":[");
+    for (const PromptLogprob& l : echo.tokens) next(l.token, l.top, l.rank > 0);
+    for (const TokenLogprob& l : logprobs) next(l.token, l.top, true);
     out += ']';
   };
-  out += ",\"logprobs\":{\"text_offset\":[";
-  for (size_t i = 0; i < logprobs.size(); ++i) {
-    if (i > 0) out += ',';
+  out += ",\"logprobs\":{";
+  list("text_offset", [&](const Logprob& token, const auto&, bool) {
     AppendInt(out, static_cast<long long>(offset));
-    offset += NumCharacters(logprobs[i].token.token);
-  }
-  out += ']';
-  list("token_logprobs", [&](const TokenLogprob& l) { AppendLogprob(out, l.token.logprob); });
-  list("tokens", [&](const TokenLogprob& l) { AppendQuotedBytes(out, l.token.token); });
-  list("top_logprobs", [&](const TokenLogprob& l) { AppendTop(out, l); });
+    if (&token != echo.outside()) offset += NumCharacters(token.token);
+  });
+  out += ',';
+  list("token_logprobs", [&](const Logprob& token, const auto&, bool has_logprob) {
+    if (!has_logprob) {
+      out += "null";
+    } else {
+      AppendLogprob(out, token.logprob);
+    }
+  });
+  out += ',';
+  list("tokens",
+       [&](const Logprob& token, const auto&, bool) { AppendQuotedBytes(out, token.token); });
+  out += ',';
+  list("top_logprobs", [&](const Logprob& token, const auto& top, bool has_logprob) {
+    if (!has_logprob) {
+      out += "null";
+    } else {
+      AppendTop(out, token, top);
+    }
+  });
   out += '}';
 }
 
@@ -79,7 +114,7 @@ void CompletionChunks::Text(std::string& out, const gateway::Delta& delta) {
   if (delta.logprobs.empty()) {
     out += ",\"logprobs\":null";
   } else {
-    AppendLogprobs(out, delta.logprobs, choice.text_offset);
+    AppendLogprobs(out, /*echo=*/{}, delta.logprobs, choice.text_offset);
   }
   out += ",\"finish_reason\":null,\"stop_reason\":null";
   Close(out);
@@ -113,8 +148,10 @@ void AppendCompletionChoice(std::string& out, const CollectedChoice& choice,
     AppendQuoted(out, echo + choice.content);
   }
   if (choice.logprobs) {
-    size_t offset = NumCharacters(echo);
-    AppendLogprobs(out, *choice.logprobs, offset);
+    Echo echoed = {.text = echo, .tokens = {}};
+    if (!echo.empty() && choice.prompt_logprobs) echoed.tokens = *choice.prompt_logprobs;
+    size_t offset = echoed.tokens.empty() ? NumCharacters(echo) : 0;
+    AppendLogprobs(out, echoed, *choice.logprobs, offset);
   } else {
     out += ",\"logprobs\":null";
   }

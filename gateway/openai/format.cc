@@ -49,6 +49,40 @@ void AppendFinish(std::string& out, const gateway::ChoiceFinished& finished) {
   }
 }
 
+void AppendPromptLogprobs(std::string& out, const std::vector<gateway::PromptLogprob>& logprobs) {
+  out += ",\"prompt_logprobs\":[";
+  for (size_t i = 0; i < logprobs.size(); ++i) {
+    const gateway::PromptLogprob& one = logprobs[i];
+    if (i > 0) out += ',';
+    if (one.rank == 0) {
+      out += "null";
+      continue;
+    }
+    const auto add = [&out](const gateway::Logprob& entry, int rank) {
+      out += '"';
+      AppendInt(out, entry.id);
+      out += "\":{\"logprob\":";
+      AppendLogprob(out, entry.logprob);
+      out += ",\"rank\":";
+      AppendInt(out, rank);
+      out += ",\"decoded_token\":";
+      AppendQuotedBytes(out, entry.token);
+      out += '}';
+    };
+    out += '{';
+    add(one.token, one.rank);
+    int rank = 0;
+    for (const gateway::Logprob& entry : one.top) {
+      ++rank;
+      if (entry.id == one.token.id) continue;
+      out += ',';
+      add(entry, rank);
+    }
+    out += '}';
+  }
+  out += ']';
+}
+
 ChunkWriter::ChunkWriter(const AnswerHead& head, std::string_view object,
                          const StreamOptions& options)
     : options_(options), opening_("data: ") {
@@ -89,7 +123,7 @@ std::unique_ptr<ChunkWriter> MakeChunkWriter(Endpoint endpoint, const AnswerHead
 
 std::string WholeAnswer(Endpoint endpoint, const AnswerHead& head,
                         const std::vector<CollectedChoice>& choices, const gateway::Usage& usage,
-                        const std::vector<std::string>& echo) {
+                        const std::vector<std::string>& echo, bool shows_prompt_logprobs) {
   std::string out;
   AppendHead(out, head, endpoint == Endpoint::kChat ? "chat.completion" : "text_completion");
   for (size_t i = 0; i < choices.size(); ++i) {
@@ -102,10 +136,16 @@ std::string WholeAnswer(Endpoint endpoint, const AnswerHead& head,
       AppendCompletionChoice(out, choices[i], i < echo.size() ? echo[i] : std::string());
     }
     AppendFinish(out, choices[i].finished);
+    if (shows_prompt_logprobs && endpoint == Endpoint::kCompletion && choices[i].prompt_logprobs) {
+      AppendPromptLogprobs(out, *choices[i].prompt_logprobs);
+    }
     out += '}';
   }
   out += "],\"usage\":";
   AppendUsage(out, usage);
+  if (shows_prompt_logprobs && endpoint == Endpoint::kChat && choices.front().prompt_logprobs) {
+    AppendPromptLogprobs(out, *choices.front().prompt_logprobs);
+  }
   out += '}';
   return out;
 }

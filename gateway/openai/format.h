@@ -35,6 +35,8 @@ struct CollectedChoice {
   std::string content;
   std::string reasoning;
   std::optional<std::vector<gateway::TokenLogprob>> logprobs;  // absent: not asked for
+  // Of the choice's prompt; shared by the choices that have it in common.
+  std::shared_ptr<const std::vector<gateway::PromptLogprob>> prompt_logprobs;
   gateway::ChoiceFinished finished;
 };
 
@@ -65,9 +67,11 @@ std::unique_ptr<ChunkWriter> MakeChunkWriter(Endpoint endpoint, const AnswerHead
                                              const StreamOptions& options, int num_choices,
                                              std::vector<std::string> echo);
 
+// The choices' prompt logprobs stand before their own where there is an echo, and in a
+// field of their own if `shows_prompt_logprobs`.
 std::string WholeAnswer(Endpoint endpoint, const AnswerHead& head,
                         const std::vector<CollectedChoice>& choices, const gateway::Usage& usage,
-                        const std::vector<std::string>& echo);
+                        const std::vector<std::string>& echo, bool shows_prompt_logprobs = false);
 
 // The frame in which a stream that fails ends, before the last.
 void AppendErrorFrame(std::string& out, const absl::Status& status);

@@ -16,4 +16,8 @@ void AppendUsage(std::string& out, const gateway::Usage& usage);
 // ,"finish_reason":"stop","stop_reason":null
 void AppendFinish(std::string& out, const gateway::ChoiceFinished& finished);
 
+// ,"prompt_logprobs":[null,{"17":{"logprob":-0.1,"rank":1,"decoded_token":"a"},...},...]:
+// vLLM's shape. The prompt's own token first, then the top.
+void AppendPromptLogprobs(std::string& out, const std::vector<gateway::PromptLogprob>& logprobs);
+
 }  // namespace weft::openai

@@ -217,6 +217,65 @@ TEST(WholeAnswer, Completion) {
   EXPECT_EQ(answer.at("choices").at(0).at("logprobs").at("text_offset"), json::parse("[1]"));
 }
 
+// "ä", "b": the first predicted by nothing, the second not the likeliest.
+std::shared_ptr<const std::vector<gateway::PromptLogprob>> SomePromptLogprobs() {
+  return std::make_shared<const std::vector<gateway::PromptLogprob>>(
+      std::vector<gateway::PromptLogprob>{
+          {.token = {7, "\xc3\xa4", 0}},
+          {.token = {5, "b", -2}, .rank = 3, .top = {{9, "c", -0.5}, {4, "\xff", -1}}}});
+}
+
+TEST(WholeAnswer, PromptLogprobsInVllmsShape) {
+  const json::value expected =
+      json::parse(R"([null,{"5":{"logprob":-2E0,"rank":3,"decoded_token":"b"},)"
+                  R"("9":{"logprob":-5E-1,"rank":1,"decoded_token":"c"},)"
+                  R"("4":{"logprob":-1E0,"rank":2,"decoded_token":"�"}}])");
+  const std::vector<CollectedChoice> choices = {{.prompt_logprobs = SomePromptLogprobs()}};
+  json::value answer = json::parse(
+      WholeAnswer(Endpoint::kChat, kHead, choices, {}, {}, /*shows_prompt_logprobs=*/true));
+  EXPECT_EQ(answer.at("prompt_logprobs").as_array().size(), 2u);
+  EXPECT_TRUE(answer.at("prompt_logprobs").at(0).is_null());
+  const json::value& second = answer.at("prompt_logprobs").at(1);
+  ASSERT_EQ(second.as_object().size(), 3u);
+  for (const char* id : {"5", "9", "4"}) {
+    const json::value& got = second.at(id);
+    const json::value& want = expected.at(1).at(id);
+    EXPECT_EQ(got.at("logprob").to_number<double>(), want.at("logprob").to_number<double>());
+    EXPECT_EQ(got.at("rank"), want.at("rank"));
+    EXPECT_EQ(got.at("decoded_token"), want.at("decoded_token"));
+  }
+  answer = json::parse(
+      WholeAnswer(Endpoint::kCompletion, kHead, choices, {}, {}, /*shows_prompt_logprobs=*/true));
+  EXPECT_EQ(answer.at("choices").at(0).at("prompt_logprobs").as_array().size(), 2u);
+  EXPECT_FALSE(answer.as_object().contains("prompt_logprobs"));
+  answer = json::parse(WholeAnswer(Endpoint::kCompletion, kHead, choices, {}, {}));
+  EXPECT_FALSE(answer.at("choices").at(0).as_object().contains("prompt_logprobs"));
+}
+
+TEST(WholeAnswer, AnEchosLogprobsStandBeforeTheOutputs) {
+  const std::vector<CollectedChoice> choices = {
+      {.content = "d",
+       .logprobs = std::vector<TokenLogprob>{{.token = {1, "d", -1}}},
+       .prompt_logprobs = SomePromptLogprobs()}};
+  const std::string answer = WholeAnswer(Endpoint::kCompletion, kHead, choices, {},
+                                         {"\xc3\xa4"
+                                          "b"});
+  EXPECT_THAT(answer, HasSubstr(R"("logprobs":{"text_offset":[0,1,2],)"
+                                R"("token_logprobs":[null,-2,-1],"tokens":["ä","b","d"],)"
+                                R"("top_logprobs":[null,{"c":-0.5,"�":-1,"b":-2},{"d":-1}]})"));
+}
+
+TEST(WholeAnswer, WhatTheTokenizerPutsBeforeTheTextMovesNoOffset) {
+  const std::vector<CollectedChoice> choices = {
+      {.logprobs = std::vector<TokenLogprob>{},
+       .prompt_logprobs = std::make_shared<const std::vector<gateway::PromptLogprob>>(
+           std::vector<gateway::PromptLogprob>{{.token = {7, "<bos>", 0}},
+                                               {.token = {5, "ab", -2}, .rank = 3},
+                                               {.token = {6, "c", -2}, .rank = 3}})}};
+  EXPECT_THAT(WholeAnswer(Endpoint::kCompletion, kHead, choices, {}, {"abc"}),
+              HasSubstr(R"("text_offset":[0,0,2])"));
+}
+
 TEST(ErrorFrame, IsOneFrame) {
   std::string out;
   AppendErrorFrame(out, absl::InternalError("line\n\nline"));

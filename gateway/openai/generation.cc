@@ -82,6 +82,7 @@ class Generation : public http::Exchange {
   struct Source {
     std::unique_ptr<gateway::EventStream> events;  // null once it has completed
     int first_choice = 0;
+    int num_choices = 0;
   };
 
   static absl::StatusOr<GenerationCall> Parse(Endpoint endpoint, const std::string& body) {
@@ -153,7 +154,7 @@ class Generation : public http::Exchange {
     int num_choices = 0;
     for (size_t i = 0; i < started.size(); ++i) {
       StartedRequest& one = *started[i];
-      sources_.push_back({std::move(one.events), num_choices});
+      sources_.push_back({std::move(one.events), num_choices, one.num_choices});
       num_choices += one.num_choices;
       prompt_tokens_ += one.prompt_tokens;
       if (call_.echo) {
@@ -215,8 +216,15 @@ class Generation : public http::Exchange {
         } else {
           choices_[static_cast<size_t>(finished->index)].finished = std::move(*finished);
         }
-      } else if (const auto* completed = std::get_if<Completed>(&event)) {
+      } else if (auto* completed = std::get_if<Completed>(&event)) {
         source.events.reset();
+        if (!call_.stream && !completed->prompt_logprobs.empty()) {
+          const auto shared = std::make_shared<const std::vector<gateway::PromptLogprob>>(
+              std::move(completed->prompt_logprobs));
+          for (int i = 0; i < source.num_choices; ++i) {
+            choices_[static_cast<size_t>(source.first_choice + i)].prompt_logprobs = shared;
+          }
+        }
         return OnCompleted(writer, completed->usage);
       } else if (const auto* failed = std::get_if<Failed>(&event)) {
         AppendErrorFrame(writer.body(), failed->status);
@@ -248,7 +256,8 @@ class Generation : public http::Exchange {
       return EndStream(writer);
     }
     phase_ = Phase::kDone;
-    writer.Reply({.body = WholeAnswer(endpoint_, head_, choices_, usage_, echo_)});
+    writer.Reply({.body = WholeAnswer(endpoint_, head_, choices_, usage_, echo_,
+                                      call_.shows_prompt_logprobs)});
   }
 
   void EndStream(http::ResponseWriter& writer) {

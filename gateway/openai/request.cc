@@ -107,7 +107,11 @@ void ReadGeneration(Fields& fields, GenerationCall& call, Request& request) {
         "chat_template_kwargs"}) {
     fields.Unsupported(name);
   }
-  if (fields.Get("prompt_logprobs")) fields.Fail("prompt_logprobs", "is not supported");
+  fields.Int("prompt_logprobs", options.prompt_logprobs);
+  call.shows_prompt_logprobs = options.prompt_logprobs.has_value();
+  if (call.stream && call.shows_prompt_logprobs) {
+    fields.Fail("prompt_logprobs", "is not available with stream: true");
+  }
   for (const char* name :
        {"user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key",
         "request_id", "cache_salt", "spaces_between_special_tokens", "length_penalty"}) {
@@ -278,7 +282,8 @@ absl::StatusOr<GenerationCall> ParseCompletion(std::string_view body) {
   fields.Int("logprobs", request.options.logprobs);
   fields.Bool("echo", call.echo);
   if (call.echo && request.options.logprobs) {
-    fields.Fail("echo", "with logprobs is not supported: the prompt's are not computed");
+    if (call.stream) fields.Fail("echo", "with logprobs is not available with stream: true");
+    if (!call.shows_prompt_logprobs) request.options.prompt_logprobs = request.options.logprobs;
   }
   fields.Unsupported("suffix");
   std::optional<int64_t> best_of;

@@ -26,6 +26,9 @@ struct GenerationCall {
   bool include_usage = false;
   bool continuous_usage = false;  // usage so far in every chunk
   bool echo = false;              // completions: the prompt's text comes first
+  // The answer has a field prompt_logprobs. Without it they are asked for, too, where
+  // echo and logprobs are.
+  bool shows_prompt_logprobs = false;
 };
 
 struct TokenizeCall {

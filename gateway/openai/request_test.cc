@@ -71,7 +71,7 @@ TEST(ChatRequest, LeavesEverythingToTheServerByDefault) {
   EXPECT_FALSE(options.max_tokens || options.temperature || options.top_p || options.top_k ||
                options.min_p || options.repetition_penalty || options.presence_penalty ||
                options.frequency_penalty || options.seed || options.n || options.min_tokens ||
-               options.logprobs);
+               options.logprobs || options.prompt_logprobs);
   EXPECT_THAT(options.stop, IsEmpty());
   EXPECT_TRUE(options.skip_special_tokens);
   const auto& prompt = std::get<gateway::ChatPrompt>(request.prompt);
@@ -146,6 +146,29 @@ TEST(ChatRequest, LogprobsAndTopLogprobsGoTogether) {
   EXPECT_EQ(ChatParam(R"("logprobs":3)"), "logprobs");
 }
 
+TEST(ChatRequest, PromptLogprobsShowWhereTheyAreAskedFor) {
+  const auto call = ParseChat(Chat(R"("prompt_logprobs":0)"));
+  ASSERT_TRUE(call.ok()) << call.status();
+  EXPECT_TRUE(call->shows_prompt_logprobs);
+  EXPECT_EQ(call->requests.front().options.prompt_logprobs, 0);
+  // Judged with the other values.
+  EXPECT_EQ(ChatOptions(R"("prompt_logprobs":-1)").prompt_logprobs, -1);
+}
+
+TEST(CompletionRequest, AnEchoWithLogprobsAsksForThePromptsToo) {
+  const auto parse = [](const char* fields) { return *ParseCompletion(Completion(fields)); };
+  const auto prompt_logprobs = [&](const char* fields) {
+    return parse(fields).requests.front().options.prompt_logprobs;
+  };
+  EXPECT_EQ(prompt_logprobs(R"("echo":true,"logprobs":3)"), 3);
+  EXPECT_EQ(prompt_logprobs(R"("echo":true,"logprobs":0)"), 0);
+  EXPECT_EQ(prompt_logprobs(R"("echo":true)"), std::nullopt);
+  EXPECT_EQ(prompt_logprobs(R"("logprobs":3)"), std::nullopt);
+  EXPECT_FALSE(parse(R"("echo":true,"logprobs":3)").shows_prompt_logprobs);
+  EXPECT_EQ(prompt_logprobs(R"("echo":true,"logprobs":3,"prompt_logprobs":5)"), 5);
+  EXPECT_TRUE(parse(R"("prompt_logprobs":5)").shows_prompt_logprobs);
+}
+
 TEST(ChatRequest, WrongTypesNameTheFieldAndWhatIsRight) {
   for (const char* name : {"max_tokens", "max_completion_tokens", "top_k", "seed", "n",
                            "min_tokens", "priority", "top_logprobs"}) {
@@ -202,8 +225,6 @@ TEST(ChatRequest, RefusesByNameWhatItCannotDo) {
                             R"("tool_choice":{"type":"function"})",
                             R"("functions":[{"name":"f"}])",
                             R"("function_call":{"name":"f"})",
-                            R"("prompt_logprobs":0)",
-                            R"("prompt_logprobs":-1)",
                             R"("bad_words":["a"])",
                             R"("allowed_token_ids":[1])",
                             R"("truncate_prompt_tokens":5)",
@@ -219,6 +240,7 @@ TEST(ChatRequest, RefusesByNameWhatItCannotDo) {
     EXPECT_EQ(ChatParam(field), name);
   }
   EXPECT_EQ(ChatParam(R"("continue_final_message":true)"), "continue_final_message");
+  EXPECT_EQ(ChatParam(R"("stream":true,"prompt_logprobs":0)"), "prompt_logprobs");
 }
 
 TEST(ChatRequest, AcceptsWhatHasNoEffect) {
@@ -322,7 +344,7 @@ TEST(CompletionRequest, ReadsItsOwnFields) {
   EXPECT_EQ(call->requests.front().options.logprobs, 3);
   EXPECT_FALSE(std::get<gateway::TextPrompt>(call->requests.front().prompt).add_special);
   EXPECT_TRUE(ParseCompletion(Completion(R"("echo":true)"))->echo);
-  EXPECT_EQ(CompletionParam(R"("echo":true,"logprobs":1)"), "echo");
+  EXPECT_EQ(CompletionParam(R"("echo":true,"logprobs":1,"stream":true)"), "echo");
   EXPECT_EQ(CompletionParam(R"("suffix":"x")"), "suffix");
   EXPECT_EQ(CompletionParam(R"("best_of":3)"), "best_of");
   EXPECT_EQ(CompletionParam(R"("best_of":1,"n":2)"), "best_of");

@@ -90,7 +90,8 @@ void Session::LinkDown(MonotonicTime now) {
 
 void Session::Receive(const v1::SchedulerFrame& frame, MonotonicTime now) {
   if (!linked_ || wants_new_link_ || !AcceptFrame(frame)) return;
-  // A handle's tokens come before its end.
+  // A handle's prompt logprobs come before its tokens, its tokens before its end.
+  for (const v1::PromptLogprobsPart& part : frame.prompt_logprobs()) OnPromptLogprobs(part);
   if (!OnTokens(frame.tokens())) {
     wants_new_link_ = true;
     return;
@@ -225,6 +226,36 @@ bool Session::AcceptFrame(const v1::SchedulerFrame& frame) {
   return frame.epoch() == epoch_;
 }
 
+void Session::OnPromptLogprobs(const v1::PromptLogprobsPart& part) {
+  const auto handle = handles_.find(part.handle());
+  if (handle == handles_.end()) {
+    ++num_unknown_handles_;
+    return;
+  }
+  if (handle->second.id == 0) return;
+  const auto it = open_.find(handle->second.id);
+  Sequence& sequence = it->second;
+  if (sequence.num_kept || !sequence.submission.sampling.num_prompt_logprobs) return;
+
+  const v1::PromptLogprobs& logprobs = part.logprobs();
+  const int64_t count = logprobs.logprobs_size();
+  const int64_t num_alternatives = count * int64_t{logprobs.num_top()};
+  const int64_t first = logprobs.first_position();
+  const int64_t num_known = sequence.num_prompt_logprobs + 1 - first;
+  if (first < 1 || num_known < 0 || logprobs.ranks_size() != count ||
+      logprobs.top_tokens_size() != num_alternatives ||
+      logprobs.top_logprobs_size() != num_alternatives ||
+      first + count > static_cast<int64_t>(sequence.submission.prompt->size())) {
+    ReleaseHandle(sequence);
+    End(it, Failure("the prompt's logprobs were lost between scheduler and gateway"));
+    return;
+  }
+  if (num_known >= count) return;  // computed once more
+  sequence.recover_by.reset();
+  sequence.num_prompt_logprobs += static_cast<int>(count - num_known);
+  sequence.sink->OnPromptLogprobs(logprobs, static_cast<int>(num_known));
+}
+
 // False: the lists do not fit together.
 bool Session::OnTokens(const v1::Tokens& tokens) {
   const int num_entries = tokens.handles_size();
@@ -273,6 +304,14 @@ void Session::Deliver(Sequences::iterator it, size_t first_index, std::span<cons
   tokens = tokens.subspan(num_known);
   if (!logprobs.empty()) logprobs = logprobs.subspan(num_known);
   if (tokens.empty()) return;
+  const bool lacks_prompt_logprobs =
+      sequence.submission.sampling.num_prompt_logprobs &&
+      sequence.num_prompt_logprobs + 1 < static_cast<int>(sequence.submission.prompt->size());
+  if (lacks_prompt_logprobs) {
+    ReleaseHandle(sequence);
+    End(it, Failure("the prompt's logprobs were lost between scheduler and gateway"));
+    return;
+  }
 
   sequence.recover_by.reset();
   sequence.delivered.insert(sequence.delivered.end(), tokens.begin(), tokens.end());
@@ -350,7 +389,7 @@ void Session::OnModel(const v1::ModelFacts& model) {
   // What one model has begun, another cannot go on with.
   for (auto it = waiting_.begin(); it != waiting_.end();) {
     const auto sequence = open_.find(*it++);
-    if (!sequence->second.delivered.empty()) {
+    if (!sequence->second.delivered.empty() || sequence->second.num_prompt_logprobs > 0) {
       End(sequence, Failure("the model was replaced while the request was running"));
     }
   }

@@ -71,6 +71,9 @@ class SequenceSink {
   // follows.
   virtual std::optional<int> OnTokens(std::span<const TokenId> tokens,
                                       std::span<const v1::TokenLogprobs* const> logprobs) = 0;
+  // Its prompt's logprobs, if it asked for them: each position once, in order, from 1
+  // on, all before the first token. New are the entries from `first_entry` on.
+  virtual void OnPromptLogprobs(const v1::PromptLogprobs& logprobs, int first_entry) = 0;
   virtual void OnEnd(const SequenceEnd& end) = 0;
 };
 
@@ -132,6 +135,7 @@ class Session {
     Submission submission;
     std::shared_ptr<SequenceSink> sink;
     std::vector<TokenId> delivered;
+    int num_prompt_logprobs = 0;  // delivered, from position 1 on
     uint32_t handle = 0;          // in the present stream; 0: waits in `waiting_`
     std::optional<int> num_kept;  // the owner has concluded it
     // After a loss, until tokens come again.
@@ -156,6 +160,7 @@ class Session {
   v1::GatewayFrame& Outgoing();
 
   bool AcceptFrame(const v1::SchedulerFrame& frame);
+  void OnPromptLogprobs(const v1::PromptLogprobsPart& part);
   bool OnTokens(const v1::Tokens& tokens);
   void Deliver(Sequences::iterator it, size_t first_index, std::span<const TokenId> tokens,
                std::span<const v1::TokenLogprobs* const> logprobs);

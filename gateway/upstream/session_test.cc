@@ -23,6 +23,12 @@ struct FakeSink : SequenceSink {
     if (conclude_at && received.size() >= *conclude_at) return static_cast<int>(*conclude_at);
     return std::nullopt;
   }
+  void OnPromptLogprobs(const v1::PromptLogprobs& given, int first_entry) override {
+    EXPECT_TRUE(received.empty()) << "behind a token";
+    for (int i = first_entry; i < given.logprobs_size(); ++i) {
+      prompt_positions.push_back(static_cast<int>(given.first_position()) + i);
+    }
+  }
   void OnEnd(const SequenceEnd& given) override {
     EXPECT_FALSE(end) << "a second end";
     end = given;
@@ -30,6 +36,7 @@ struct FakeSink : SequenceSink {
 
   std::vector<TokenId> received;
   std::vector<float> logprobs;
+  std::vector<int> prompt_positions;
   std::optional<size_t> conclude_at;
   std::optional<SequenceEnd> end;
 };
@@ -38,6 +45,33 @@ struct FakeSink : SequenceSink {
 class SessionTest : public ::testing::Test {
  protected:
   static constexpr TokenId kEos = 9;
+
+  // A prompt of ten tokens whose logprobs are asked for.
+  std::shared_ptr<FakeSink> OpenForPromptLogprobs(SequenceId id) {
+    auto sink = std::make_shared<FakeSink>();
+    Submission submission{.prompt = std::make_shared<std::vector<TokenId>>(10, 1),
+                          .max_tokens = 100};
+    submission.sampling.num_prompt_logprobs = 1;
+    session_.Open(id, std::move(submission), sink, now_);
+    return sink;
+  }
+
+  // Of positions `first` to `last`.
+  void PromptLogprobs(uint32_t handle, int first, int last) {
+    v1::SchedulerFrame frame = Frame();
+    v1::PromptLogprobsPart& part = *frame.add_prompt_logprobs();
+    part.set_handle(handle);
+    v1::PromptLogprobs& logprobs = *part.mutable_logprobs();
+    logprobs.set_first_position(static_cast<uint32_t>(first));
+    logprobs.set_num_top(1);
+    for (int i = first; i <= last; ++i) {
+      logprobs.add_logprobs(-1);
+      logprobs.add_ranks(1);
+      logprobs.add_top_tokens(1);
+      logprobs.add_top_logprobs(-1);
+    }
+    session_.Receive(frame, now_);
+  }
 
   std::shared_ptr<FakeSink> Open(SequenceId id, int max_tokens = 100, bool logprobs = false) {
     auto sink = std::make_shared<FakeSink>();
@@ -196,6 +230,47 @@ TEST_F(SessionTest, LogprobsAreCountedOverThoseWhoAskedEvenIfCancelled) {
   EXPECT_THAT(gone->received, IsEmpty());
   EXPECT_THAT(plain->logprobs, IsEmpty());
   EXPECT_THAT(asked->logprobs, ElementsAre(-3.f));
+}
+
+TEST_F(SessionTest, EachPromptPositionIsHandedOnOnceHoweverOftenItComes) {
+  Connect();
+  auto a = OpenForPromptLogprobs(1);
+  Outgoing();
+  EXPECT_EQ(last_submit_.sampling().num_prompt_logprobs(), 1u);
+  PromptLogprobs(1, 1, 4);
+  PromptLogprobs(1, 1, 3);  // it was preempted, and computed again in other steps
+  PromptLogprobs(1, 4, 6);
+  session_.LinkDown(now_);
+  Connect(2);
+  EXPECT_THAT(a->prompt_positions, ElementsAre(1, 2, 3, 4, 5, 6));
+  PromptLogprobs(1, 1, 9);
+  EXPECT_THAT(a->prompt_positions, ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9));
+  Tokens(1, 0, {5});
+  EXPECT_THAT(a->received, ElementsAre(5));
+  EXPECT_FALSE(a->end);
+}
+
+TEST_F(SessionTest, LostOrSenselessPromptLogprobsEndTheirSequenceAlone) {
+  const std::vector<std::function<void(uint32_t)>> breaks = {
+      [&](uint32_t handle) { PromptLogprobs(handle, 3, 5); },   // a gap
+      [&](uint32_t handle) { PromptLogprobs(handle, 0, 5); },   // nothing predicts the first
+      [&](uint32_t handle) { PromptLogprobs(handle, 1, 10); },  // beyond the prompt
+      [&](uint32_t handle) { Tokens(handle, 0, {5}); },         // before they have come
+  };
+  Connect();
+  auto plain = Open(100);
+  uint32_t handle = 1;
+  for (const auto& break_it : breaks) {
+    auto a = OpenForPromptLogprobs(handle);
+    break_it(++handle);
+    ASSERT_TRUE(a->end);
+    EXPECT_EQ(a->end->kind, SequenceEnd::Kind::kError);
+    EXPECT_THAT(a->prompt_positions, IsEmpty());
+  }
+  PromptLogprobs(1, 1, 2);  // nobody asked
+  EXPECT_FALSE(plain->end);
+  EXPECT_THAT(plain->prompt_positions, IsEmpty());
+  EXPECT_FALSE(session_.wants_new_link());
 }
 
 TEST_F(SessionTest, AStopStringConcludesAtOnceAndOnlyTheEndFollows) {

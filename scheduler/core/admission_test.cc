@@ -140,6 +140,43 @@ TEST_F(Prefix, AnEarlierPromptsFullBlocksAreNotComputedAgain) {
   ExpectIdle();
 }
 
+TEST_F(Prefix, WhoWantsItsPromptsLogprobsComputesItAllAndOthersFindIt) {
+  Join(1);
+  Submit(1, {.prompt = Prompt('a', 40), .max_tokens = 1});
+  Step();
+  Submit(2, {.prompt = Prompt('a', 40), .max_tokens = 1, .prompt_logprobs = 0});
+  EXPECT_EQ(Step(), (Rows{{2, 40}}));
+  EXPECT_EQ(End(2)->num_cached_tokens, 0);
+  EXPECT_EQ(NumPromptRows(2), 1);
+  EXPECT_EQ(NumPromptRows(1), 0);
+  // And while a sibling computes it, it does not wait.
+  Submit(3, {.prompt = Prompt('b', 40), .max_tokens = 1, .prompt_logprobs = 0});
+  Submit(4, {.prompt = Prompt('b', 20), .max_tokens = 1, .prompt_logprobs = 0});
+  EXPECT_EQ(Step(), (Rows{{3, 40}, {4, 20}}));
+  Submit(5, {.prompt = Prompt('b', 40), .max_tokens = 1});
+  EXPECT_EQ(Step(), (Rows{{5, 8}}));
+  ExpectIdle();
+}
+
+TEST_F(Prefix, OnceAllPromptLogprobsAreToldThePromptIsFoundAgain) {
+  Join(1);
+  Submit(1, {.prompt = Prompt('a', 40), .max_tokens = 9, .prompt_logprobs = 2});
+  Step();
+  Step();
+  EXPECT_EQ(NumReceived(1), 2);
+  EXPECT_EQ(NumPromptRows(1), 1);
+  // It moves: what the next scheduler or worker gets is known to be told already.
+  Submit(2, {.prompt = Prompt('a', 40),
+             .delivered = {Sample(2, 0)},
+             .max_tokens = 9,
+             .prompt_logprobs = 2});
+  Step();
+  EXPECT_EQ(entered_at_[2], 32);
+  StepUntilIdle();
+  EXPECT_EQ(NumPromptRows(2), 0);
+  ExpectIdle();
+}
+
 TEST_F(Prefix, TheLastTokenIsAlwaysComputed) {
   Join(1);
   Submit(1, {.prompt = Prompt('a', 32), .max_tokens = 1});

@@ -58,6 +58,9 @@ absl::Status State::Apply(const StepDone& event, Micros now, Outputs& out) {
              "the model computed a value that is not a number");
       continue;
     }
+    if (sequence.needs_prompt_logprobs()) {
+      out.prompt_rows.push_back({.id = sequence.id, .row = static_cast<int>(i)});
+    }
     const bool is_same_stay = sequence.phase == Phase::kRunning && sequence.stay == row.stay;
     if (is_same_stay) sequence.num_computed_tokens = row.end;
     if (!row.samples) continue;

@@ -28,6 +28,7 @@ struct Request {
   std::string salt;
   std::vector<TokenId> stop_token_ids;
   int min_tokens = 0;
+  std::optional<int> prompt_logprobs = {};
 };
 
 // A prompt of `num_tokens`; prompts of another letter share no block with it.
@@ -107,6 +108,7 @@ class CoreTest : public ::testing::Test {
     submit.sampling.seed = id;
     submit.sampling.stop_token_ids = request.stop_token_ids;
     submit.sampling.min_tokens = request.min_tokens;
+    submit.sampling.num_prompt_logprobs = request.prompt_logprobs;
     submit.max_tokens = request.max_tokens;
     submit.deadline = request.deadline;
     submit.priority = request.priority;
@@ -185,6 +187,8 @@ class CoreTest : public ::testing::Test {
 
   // ---- what came of it ----
 
+  // How often a row with prompt tokens of it was told of, before any token.
+  int NumPromptRows(SequenceId id) { return num_prompt_rows_[id]; }
   int NumReceived(SequenceId id) { return static_cast<int>(received_[id].size()); }
   std::optional<Finished> End(SequenceId id) {
     const auto it = ends_.find(id);
@@ -223,6 +227,10 @@ class CoreTest : public ::testing::Test {
   void Settle() {
     const Outputs out = std::exchange(out_, {});
     EXPECT_TRUE(core_.CheckInvariants().ok()) << core_.CheckInvariants();
+    for (const PromptRowOut& row : out.prompt_rows) {
+      EXPECT_TRUE(received_[row.id].empty());
+      ++num_prompt_rows_[row.id];
+    }
     for (const TokensOut& tokens : out.tokens) {
       std::vector<TokenId>& received = received_[tokens.id];
       EXPECT_EQ(tokens.first_index, static_cast<int>(received.size()));
@@ -245,6 +253,7 @@ class CoreTest : public ::testing::Test {
   std::map<WorkerId, std::map<int, SequenceId>> slots_;
   std::map<SequenceId, std::vector<TokenId>> received_;
   std::map<SequenceId, SamplingParams> sampling_;
+  std::map<SequenceId, int> num_prompt_rows_;
   std::map<SequenceId, Finished> ends_;
   std::map<SequenceId, Rejected> rejections_;
 };

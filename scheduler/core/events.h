@@ -102,6 +102,14 @@ struct TokensOut {
   int row = 0;
 };
 
+// The row of the applied StepDone computed prompt tokens of a sequence that asked for
+// its prompt's logprobs: the caller finds them by it. Before the sequence's first
+// token, each position of its prompt was in at least one such row.
+struct PromptRowOut {
+  SequenceId id = 0;
+  int row = 0;
+};
+
 enum class FinishReason { kStop, kLength, kCancelled, kTimeout, kError };
 
 // When a sequence got where; kNever: it did not.
@@ -138,7 +146,8 @@ struct Rejected {
 struct Outputs {
   std::vector<TokensOut> tokens;
   std::vector<TokenId> token_ids;
-  std::vector<Finished> finished;  // a sequence's tokens come before its end
+  std::vector<PromptRowOut> prompt_rows;  // before the sequence's tokens
+  std::vector<Finished> finished;         // a sequence's tokens come before its end
   std::vector<Rejected> rejected;
 
   std::span<const TokenId> Ids(const TokensOut& out) const {
@@ -147,6 +156,7 @@ struct Outputs {
   void Clear() {
     tokens.clear();
     token_ids.clear();
+    prompt_rows.clear();
     finished.clear();
     rejected.clear();
   }

@@ -103,9 +103,14 @@ struct Sequence {
   int num_unscheduled_tokens() const {
     return num_known_tokens() + num_owed_tokens - num_scheduled_tokens;
   }
+  // Its prompt's logprobs are asked for and not all told: it computes its whole prompt.
+  bool needs_prompt_logprobs() const {
+    return sampling.num_prompt_logprobs.has_value() && num_output_tokens() == 0;
+  }
   // Of its known tokens, those that a cached prefix can replace: whole blocks,
   // and never the last token, which has to be computed to sample the next.
   int num_matchable_blocks() const {
+    if (needs_prompt_logprobs()) return 0;
     return std::min((num_known_tokens() - 1) / kBlockTokens, static_cast<int>(hashes.size()));
   }
 };

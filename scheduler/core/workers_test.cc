@@ -50,6 +50,21 @@ TEST_F(Workers, ALostWorkersSequencesGoOnWithWhatIsKnown) {
   ExpectIdle();
 }
 
+TEST_F(Workers, PromptRowsOfALostOneComeAgainFromTheNext) {
+  Join(1);
+  Submit(1, {.prompt = Prompt('a', 100), .max_tokens = 2, .prompt_logprobs = 1});
+  Step();  // 64 tokens
+  EXPECT_EQ(NumPromptRows(1), 1);
+  Lose(1);
+  Join(2);
+  EXPECT_EQ(Step(), (Rows{{1, 64}}));
+  EXPECT_EQ(Step(), (Rows{{1, 36}}));
+  EXPECT_EQ(NumPromptRows(1), 3);
+  StepUntilIdle();
+  EXPECT_EQ(NumPromptRows(1), 3);
+  ExpectIdle();
+}
+
 TEST_F(Workers, WhatALostOneOwedToThePreemptedIsForgotten) {
   WorkerLimits limits = Limits();
   limits.max_step_tokens = 200;

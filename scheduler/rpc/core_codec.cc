@@ -103,6 +103,15 @@ absl::StatusOr<core::WorkerLimits> FromProto(const v1::WorkerLimits& proto) {
   };
 }
 
+// False: the lists differ in length.
+bool IsWhole(const v1::PromptLogprobs& logprobs) {
+  const int count = logprobs.logprobs_size();
+  const auto num_alternatives = uint64_t{logprobs.num_top()} * static_cast<uint64_t>(count);
+  return logprobs.num_top() <= uint32_t{kMaxLogprobs} && logprobs.ranks_size() == count &&
+         static_cast<uint64_t>(logprobs.top_tokens_size()) == num_alternatives &&
+         static_cast<uint64_t>(logprobs.top_logprobs_size()) == num_alternatives;
+}
+
 absl::StatusOr<StepAnswer> FromProto(const v1::StepDone& proto) {
   if (proto.statuses_size() != proto.num_tokens_size()) {
     return absl::InvalidArgumentError("the row lists differ in length");
@@ -125,6 +134,17 @@ absl::StatusOr<StepAnswer> FromProto(const v1::StepDone& proto) {
     }
     last_row = logprobs.row();
     answer.logprobs.push_back(logprobs);
+  }
+  for (const v1::RowPromptLogprobs& logprobs : proto.prompt_logprobs()) {
+    const bool is_behind =
+        answer.prompt_logprobs.empty() || logprobs.row() > answer.prompt_logprobs.back().row();
+    if (!is_behind || logprobs.row() >= answer.rows.size()) {
+      return absl::InvalidArgumentError("prompt logprobs are not in the order of rows");
+    }
+    if (!IsWhole(logprobs.logprobs())) {
+      return absl::InvalidArgumentError("the lists of prompt logprobs differ in length");
+    }
+    answer.prompt_logprobs.push_back(logprobs);
   }
   answer.device_us = int64_t{proto.timings().forward_us()} + proto.timings().sample_us();
   return answer;

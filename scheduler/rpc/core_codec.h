@@ -39,8 +39,9 @@ struct StepAnswer {
   uint64_t step_id = 0;
   std::vector<core::RowResult> rows;
   std::vector<TokenId> tokens;
-  std::vector<v1::RowLogprobs> logprobs;  // by row, ascending
-  int64_t device_us = 0;                  // forward and sampling
+  std::vector<v1::RowLogprobs> logprobs;               // by row, ascending
+  std::vector<v1::RowPromptLogprobs> prompt_logprobs;  // likewise, one a row at most
+  int64_t device_us = 0;                               // forward and sampling
 };
 
 // InvalidArgument when lists do not fit each other; the rest is the core's to

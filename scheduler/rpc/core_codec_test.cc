@@ -97,5 +97,26 @@ TEST(CoreCodec, OnlyPartsThatDifferAreNamed) {
   EXPECT_THAT(difference, testing::Not(HasSubstr("model")));
 }
 
+TEST(CoreCodec, PromptLogprobsThatDoNotFitAreRefused) {
+  v1::StepDone done;
+  for (int i = 0; i < 2; ++i) {
+    done.add_statuses(v1::ROW_STATUS_OK);
+    done.add_num_tokens(0);
+  }
+  v1::RowPromptLogprobs& row = *done.add_prompt_logprobs();
+  row.set_row(1);
+  row.mutable_logprobs()->add_logprobs(-1);
+  EXPECT_FALSE(FromProto(done).ok());
+  row.mutable_logprobs()->add_ranks(1);
+  EXPECT_EQ(FromProto(done)->prompt_logprobs.size(), 1u);
+  row.mutable_logprobs()->set_num_top(1);
+  EXPECT_FALSE(FromProto(done).ok());
+  row.mutable_logprobs()->add_top_tokens(1);
+  row.mutable_logprobs()->add_top_logprobs(-1);
+  EXPECT_TRUE(FromProto(done).ok());
+  done.add_prompt_logprobs()->set_row(1);  // a second of that row
+  EXPECT_FALSE(FromProto(done).ok());
+}
+
 }  // namespace
 }  // namespace weft::scheduler

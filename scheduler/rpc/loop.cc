@@ -236,6 +236,7 @@ void Loop::Handle(StepDoneMail& mail) {
   worker.last_heard = now_;
   absl::Status status = mail.answer.status();
   const size_t first_output = outputs_.tokens.size();
+  const size_t first_prompt_row = outputs_.prompt_rows.size();
   if (status.ok()) {
     status = core_.Apply(core::StepDone{.worker = mail.stream_id,
                                         .step_id = mail.answer->step_id,
@@ -255,6 +256,7 @@ void Loop::Handle(StepDoneMail& mail) {
   worker.us_per_token =
       worker.us_per_token == 0 ? us_per_token : 0.8 * worker.us_per_token + 0.2 * us_per_token;
   if (!mail.answer->logprobs.empty()) AttachLogprobs(*mail.answer, first_output);
+  if (!mail.answer->prompt_logprobs.empty()) AttachPromptLogprobs(*mail.answer, first_prompt_row);
   if (worker.is_leaving) DrainWorker(worker);
 }
 
@@ -273,6 +275,17 @@ void Loop::AttachLogprobs(StepAnswer& answer, size_t first_output) {
     if (logprobs.size() == static_cast<size_t>(out.num_tokens)) {
       logprobs_.emplace(i, std::move(logprobs));
     }
+  }
+}
+
+void Loop::AttachPromptLogprobs(StepAnswer& answer, size_t first_row) {
+  for (size_t i = first_row; i < outputs_.prompt_rows.size(); ++i) {
+    const auto row = static_cast<uint32_t>(outputs_.prompt_rows[i].row);
+    const auto it = std::lower_bound(
+        answer.prompt_logprobs.begin(), answer.prompt_logprobs.end(), row,
+        [](const v1::RowPromptLogprobs& l, uint32_t sought) { return l.row() < sought; });
+    if (it == answer.prompt_logprobs.end() || it->row() != row) continue;
+    prompt_logprobs_.emplace(i, std::move(*it->mutable_logprobs()));
   }
 }
 
@@ -487,6 +500,10 @@ void Loop::Reject(core::SequenceId id, v1::RejectCode code, std::string message,
 }
 
 void Loop::SortOutputs() {
+  for (size_t i = 0; i < outputs_.prompt_rows.size(); ++i) {
+    if (!prompt_logprobs_.contains(i)) continue;
+    if (Session* session = Touch(outputs_.prompt_rows[i].id)) session->prompt_rows.push_back(i);
+  }
   for (size_t i = 0; i < outputs_.tokens.size(); ++i) {
     const core::TokensOut& out = outputs_.tokens[i];
     Session* session = Touch(out.id);
@@ -520,10 +537,15 @@ void Loop::Deliver() {
   touched_.clear();
   outputs_.Clear();
   logprobs_.clear();
+  prompt_logprobs_.clear();
 }
 
 void Loop::TellSession(uint64_t stream_id, Session& session) {
   const Told told = session.stream->Tell([&](Outbox& outbox) {
+    for (size_t i : session.prompt_rows) {
+      outbox.AddPromptLogprobs(HandleOf(outputs_.prompt_rows[i].id),
+                               std::move(prompt_logprobs_.at(i)));
+    }
     for (size_t i : session.tokens) {
       const core::TokensOut& out = outputs_.tokens[i];
       auto logprobs = logprobs_.find(i);
@@ -535,6 +557,7 @@ void Loop::TellSession(uint64_t stream_id, Session& session) {
     for (v1::Rejected& r : session.rejected) outbox.AddRejected(std::move(r));
   });
   session.tokens.clear();
+  session.prompt_rows.clear();
   session.finished.clear();
   session.rejected.clear();
   session.is_touched = false;

@@ -120,6 +120,7 @@ class Loop final : public GatewayListener, public WorkerListener {
     absl::flat_hash_map<core::SequenceId, core::Micros> live;
     // Of this turn: indexes into outputs_.
     std::vector<size_t> tokens;
+    std::vector<size_t> prompt_rows;
     std::vector<v1::Finished> finished;
     std::vector<v1::Rejected> rejected;
     bool is_touched = false;
@@ -159,6 +160,7 @@ class Loop final : public GatewayListener, public WorkerListener {
 
   void PlanSteps();
   void AttachLogprobs(StepAnswer& answer, size_t first_output);
+  void AttachPromptLogprobs(StepAnswer& answer, size_t first_row);
   // Hands outputs_ to the gateways, and forgets it.
   void Deliver();
   void SortOutputs();
@@ -204,6 +206,7 @@ class Loop final : public GatewayListener, public WorkerListener {
   core::Outputs outputs_;
   // By index into outputs_.tokens, where the sequence asked for them.
   absl::flat_hash_map<size_t, std::vector<v1::TokenLogprobs>> logprobs_;
+  absl::flat_hash_map<size_t, v1::PromptLogprobs> prompt_logprobs_;  // into outputs_.prompt_rows
   std::vector<uint64_t> touched_;
   core::Step step_;
 

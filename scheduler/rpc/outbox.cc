@@ -34,6 +34,13 @@ void Outbox::AddTokens(uint32_t handle, uint32_t first_index, std::span<const To
   }
 }
 
+void Outbox::AddPromptLogprobs(uint32_t handle, v1::PromptLogprobs logprobs) {
+  v1::PromptLogprobsPart& part = prompt_logprobs_.emplace_back();
+  part.set_handle(handle);
+  *part.mutable_logprobs() = std::move(logprobs);
+  num_bytes_ += part.ByteSizeLong();
+}
+
 void Outbox::AddFinished(v1::Finished finished) {
   num_bytes_ += finished.ByteSizeLong();
   finished_.push_back(std::move(finished));
@@ -49,7 +56,8 @@ void Outbox::SetWelcome() { welcome_ = true; }
 void Outbox::SetLoad(const v1::Load& load) { load_ = load; }
 
 bool Outbox::empty() const {
-  return num_entries_ == 0 && finished_.empty() && rejected_.empty() && !welcome_ && !load_;
+  return num_entries_ == 0 && prompt_logprobs_.empty() && finished_.empty() && rejected_.empty() &&
+         !welcome_ && !load_;
 }
 
 bool Outbox::Take(uint64_t epoch, v1::SchedulerFrame& frame) {
@@ -74,6 +82,7 @@ bool Outbox::Take(uint64_t epoch, v1::SchedulerFrame& frame) {
       for (v1::TokenLogprobs& l : entry.logprobs) *proto.add_logprobs() = std::move(l);
     }
   }
+  for (v1::PromptLogprobsPart& p : prompt_logprobs_) *frame.add_prompt_logprobs() = std::move(p);
   for (v1::Finished& f : finished_) *frame.add_finished() = std::move(f);
   for (v1::Rejected& r : rejected_) *frame.add_rejected() = std::move(r);
   Clear();
@@ -87,6 +96,7 @@ void Outbox::Clear() {
   }
   num_entries_ = 0;
   entry_of_handle_.clear();
+  prompt_logprobs_.clear();
   finished_.clear();
   rejected_.clear();
   welcome_ = false;

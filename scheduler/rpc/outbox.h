@@ -25,6 +25,7 @@ class Outbox {
   // added for the handle before. `logprobs` is empty or as long as `tokens`.
   void AddTokens(uint32_t handle, uint32_t first_index, std::span<const TokenId> tokens,
                  std::vector<v1::TokenLogprobs> logprobs = {});
+  void AddPromptLogprobs(uint32_t handle, v1::PromptLogprobs logprobs);
   void AddFinished(v1::Finished finished);
   void AddRejected(v1::Rejected rejected);
   void SetWelcome();
@@ -54,6 +55,7 @@ class Outbox {
   std::vector<Entry> entries_;
   size_t num_entries_ = 0;
   absl::flat_hash_map<uint32_t, size_t> entry_of_handle_;
+  std::vector<v1::PromptLogprobsPart> prompt_logprobs_;
   std::vector<v1::Finished> finished_;
   std::vector<v1::Rejected> rejected_;
   bool welcome_ = false;

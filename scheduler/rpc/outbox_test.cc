@@ -116,5 +116,24 @@ TEST(Outbox, BytesBoundTheFrame) {
   }
 }
 
+TEST(Outbox, PromptLogprobsKeepTheirOrderAndCountAgainstTheBound) {
+  Outbox outbox;
+  for (uint32_t first : {1u, 65u}) {
+    v1::PromptLogprobs logprobs;
+    logprobs.set_first_position(first);
+    for (int i = 0; i < 64; ++i) logprobs.add_logprobs(-1);
+    outbox.AddPromptLogprobs(4, std::move(logprobs));
+  }
+  EXPECT_FALSE(outbox.empty());
+  EXPECT_GT(outbox.num_bytes(), 2u * 64 * sizeof(float));
+  v1::SchedulerFrame frame;
+  ASSERT_TRUE(outbox.Take(1, frame));
+  ASSERT_EQ(frame.prompt_logprobs_size(), 2);
+  EXPECT_EQ(frame.prompt_logprobs(0).handle(), 4u);
+  EXPECT_EQ(frame.prompt_logprobs(0).logprobs().first_position(), 1u);
+  EXPECT_EQ(frame.prompt_logprobs(1).logprobs().first_position(), 65u);
+  EXPECT_FALSE(outbox.Take(1, frame));
+}
+
 }  // namespace
 }  // namespace weft::scheduler

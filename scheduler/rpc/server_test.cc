@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <numeric>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -265,6 +266,25 @@ TEST_F(ServerTest, LogprobsGoToThoseThatAsked) {
   const uint32_t plain = gateway_->Submit(Request(2, 30));
   ExpectWhole(*gateway_, plain, 2, 30);
   EXPECT_EQ(gateway_->Get(plain).num_logprobs, 0u);
+}
+
+TEST_F(ServerTest, PromptLogprobsComeInPartsBeforeTheFirstToken) {
+  StartAll();
+  // Three steps of 512 tokens, beside others; the second time the prompt is cached.
+  for (int i = 0; i < 2; ++i) {
+    v1::Submit submit = Request(1, 5, 1200);
+    submit.mutable_sampling()->set_num_prompt_logprobs(2);
+    const uint32_t handle = gateway_->Submit(submit);
+    const uint32_t plain = gateway_->Submit(Request(2 + i, 5, 40));
+    ExpectWhole(*gateway_, handle, 1, 5);
+    ExpectWhole(*gateway_, plain, 2 + i, 5);
+    std::vector<uint32_t> expected(1199);
+    std::iota(expected.begin(), expected.end(), 1);
+    EXPECT_EQ(gateway_->Get(handle).prompt_positions, expected);
+    EXPECT_TRUE(gateway_->Get(plain).prompt_positions.empty());
+    EXPECT_EQ(gateway_->Get(handle).finished->num_cached_tokens(), 0u);
+  }
+  EXPECT_TRUE(AwaitIdle(*gateway_));
 }
 
 TEST_F(ServerTest, AResumedSequenceGoesOnBehindWhatWasDelivered) {

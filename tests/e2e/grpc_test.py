@@ -81,6 +81,24 @@ def test_a_completion_streamed_and_not(service):
     assert text == whole.choices[0].text
 
 
+def test_prompt_logprobs_over_grpc_are_those_over_http(service, client, served):
+    options = {"max_tokens": 1, "prompt_logprobs": 2, "temperature": 0}
+    answer = service.method("Complete")(text="17 + 25 =", options=options)
+    over_http = client.completions.create(
+        model=served.served_name, prompt="17 + 25 =", max_tokens=1, temperature=0,
+        extra_body={"prompt_logprobs": 2}).choices[0].prompt_logprobs
+    assert len(answer.prompt_logprobs) == len(over_http) == answer.usage.prompt_tokens
+    assert answer.prompt_logprobs[0].rank == 0
+    for one, expected in zip(answer.prompt_logprobs[1:], over_http[1:]):
+        entry = expected[str(one.token.id)]
+        assert one.rank == entry["rank"]
+        assert one.token.logprob == pytest.approx(entry["logprob"], abs=1e-5)
+        assert {str(top.id) for top in one.top} <= set(expected)
+    with pytest.raises(grpc.RpcError) as error:
+        list(service.method("StreamComplete")(text="17", options=options))
+    assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_tokens_there_and_back(service):
     tokens = service.method("Tokenize")(text="Tom has 12 apples", add_special_tokens=False).tokens
     assert service.method("Detokenize")(tokens=list(tokens)).text == "Tom has 12 apples"

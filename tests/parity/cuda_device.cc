@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "tests/parity/device.h"
-#include "worker/engine/cuda/cuda_backend.h"
+#include "worker/engine/cuda/load_cuda.h"
 #include "worker/engine/cuda/upload.h"
 #include "worker/model/qwen2.h"
 #include "worker/ops/cuda/kv_layout.h"
@@ -73,11 +73,8 @@ class CudaModel final : public DeviceModel {
     explicit Uploaded(const ops::HostBatch& host) : batch(host.View()) {
       const auto& starts = host.row_starts;
       std::vector<int32_t> block_sums = {0};
-      batch.max_row_tokens = 0;
       for (int r = 0; r < host.num_rows(); ++r) {
-        const int num_tokens = starts[r + 1] - starts[r];
-        batch.max_row_tokens = std::max(batch.max_row_tokens, num_tokens);
-        if (num_tokens > 1) continue;
+        if (starts[r + 1] - starts[r] > 1) continue;
         WEFT_CHECK(r == batch.num_single_rows);  // they come first
         ++batch.num_single_rows;
         block_sums.push_back(block_sums.back() + host.positions[starts[r]] / ops::kBlockTokens + 1);

@@ -65,7 +65,6 @@ struct DeviceBatch {
     batch = {.num_tokens = num_rows * num_tokens,
              .num_rows = num_rows,
              .num_single_rows = is_single ? num_rows : 0,
-             .max_row_tokens = num_tokens,
              .num_logits = num_rows,
              .token_ids = upload(ids),
              .positions = upload(positions),

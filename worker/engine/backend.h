@@ -44,17 +44,32 @@ struct TokenLogprobs {
   std::vector<float> top_logprobs;
 };
 
+// Of consecutive prompt tokens, as worker.proto defines it. Parallel lists.
+struct PromptLogprobs {
+  int first_position = 0;  // in the prompt
+  std::vector<float> logprobs;
+  std::vector<int> ranks;
+  int num_top = 0;                  // alternatives a token
+  std::vector<TokenId> top_tokens;  // [tokens, num_top], best first
+  std::vector<float> top_logprobs;
+
+  int size() const { return static_cast<int>(logprobs.size()); }
+  bool operator==(const PromptLogprobs&) const = default;
+};
+
 enum class RowStatus { kOk, kNonFinite, kError };
 
 struct RowResult {
   RowStatus status = RowStatus::kOk;
   std::vector<TokenId> tokens;          // 0..k sampled
   std::vector<TokenLogprobs> logprobs;  // as many as tokens if the slot asked, else empty
+  PromptLogprobs prompt_logprobs;       // of what the row computed, if the slot asked
 };
 
 struct StepResult {
   uint64_t step_id = 0;
   std::vector<RowResult> rows;  // by position in the command
+  bool is_captured = false;     // GPU: replayed from a graph
   int64_t queue_us = 0;
   int64_t forward_us = 0;
   int64_t sample_us = 0;

@@ -8,8 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "worker/engine/memory.h"
 #include "worker/engine/open_model.h"
+#include "worker/engine/prompt_logprobs.h"
 #include "worker/engine/slot_table.h"
 #include "worker/engine/stopwatch.h"
+#include "worker/engine/without_exceptions.h"
 #include "worker/model/qwen2.h"
 #include "worker/ops/cpu/kernels.h"
 #include "worker/ops/cpu/ops_cpu.h"
@@ -33,19 +35,21 @@ class CpuBackend final : public Backend {
   const std::string& fingerprint() const override { return fingerprint_; }
   const std::string& device() const override { return device_; }
 
-  absl::Status Begin(const StepCommand& command) override {
-    return WithoutExceptions([&] {
+  absl::Status Begin(const StepCommand& command) override;
+  absl::StatusOr<StepResult> Await() override {
+    return WithoutExceptions([&]() -> absl::StatusOr<StepResult> {
       const c10::InferenceMode no_autograd;
-      return Compute(command);
+      return Compute();
     });
   }
-  absl::StatusOr<StepResult> Await() override { return std::move(result_); }
   void Reset() override { slots_.Reset(); }
 
  private:
-  absl::Status Compute(const StepCommand& command);
+  StepResult Compute();
   void Sample(const std::vector<StepRowPlan>& rows, at::Tensor logits,
               std::vector<RowResult>& results);
+  void FindPromptLogprobs(const std::vector<StepRowPlan>& rows, const ops::HostBatch& batch,
+                          std::vector<RowResult>& results);
 
   std::unique_ptr<ops::Ops> ops_;
   std::unique_ptr<Qwen2> model_;
@@ -54,24 +58,33 @@ class CpuBackend final : public Backend {
   const std::string fingerprint_;
   const std::string device_ = "cpu";
   SlotTable slots_;
-  StepResult result_;
+  // The step that was begun.
+  uint64_t step_id_ = 0;
+  std::vector<StepRowPlan> rows_;
 };
 
-absl::Status CpuBackend::Compute(const StepCommand& command) {
+absl::Status CpuBackend::Begin(const StepCommand& command) {
   auto rows = slots_.Begin(command);
   if (!rows.ok()) return rows.status();
-  result_ = {.step_id = command.step_id};
-  result_.rows.resize(rows->size());
-  if (rows->empty()) return absl::OkStatus();
+  step_id_ = command.step_id;
+  rows_ = *std::move(rows);
+  return absl::OkStatus();
+}
+
+StepResult CpuBackend::Compute() {
+  StepResult result = {.step_id = step_id_};
+  result.rows.resize(rows_.size());
+  if (rows_.empty()) return result;
 
   Stopwatch watch;
-  const ops::HostBatch batch = MakeBatch(slots_, *rows);
+  const ops::HostBatch batch = MakeBatch(slots_, rows_);
   const at::Tensor logits = model_->Forward(batch.View(), kv_.layers());
-  result_.forward_us = watch.LapMicros();
-  Sample(*rows, logits, result_.rows);
-  slots_.Finish(*rows, result_.rows);
-  result_.sample_us = watch.LapMicros();
-  return absl::OkStatus();
+  result.forward_us = watch.LapMicros();
+  Sample(rows_, logits, result.rows);
+  FindPromptLogprobs(rows_, batch, result.rows);
+  slots_.Finish(rows_, result.rows);
+  result.sample_us = watch.LapMicros();
+  return result;
 }
 
 void CpuBackend::Sample(const std::vector<StepRowPlan>& rows, at::Tensor logits,
@@ -88,6 +101,48 @@ void CpuBackend::Sample(const std::vector<StepRowPlan>& rows, at::Tensor logits,
     const std::span<float> known(values + i * stride, limits_.vocab_size);
     results[row] = SampleRow(slots_.slot(rows[row].slot).sampling, known);
   });
+}
+
+// A second pass over the hidden states, as many tokens at a time as there are rows of
+// logits.
+void CpuBackend::FindPromptLogprobs(const std::vector<StepRowPlan>& rows,
+                                    const ops::HostBatch& batch, std::vector<RowResult>& results) {
+  std::vector<std::pair<int, int>> wanted;  // a row, and an entry of its answer
+  std::vector<int32_t> tokens;              // likewise, of the batch
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const StepRowPlan& row = rows[i];
+    if (row.num_prompt_logprobs == 0) continue;
+    const SamplingParams& sampling = slots_.slot(row.slot).sampling.params();
+    results[i].prompt_logprobs =
+        MakePromptLogprobs(row.first_position + 1, row.num_prompt_logprobs,
+                           *sampling.num_prompt_logprobs, limits_.vocab_size);
+    for (int j = 0; j < row.num_prompt_logprobs; ++j) {
+      wanted.emplace_back(static_cast<int>(i), j);
+      tokens.push_back(batch.row_starts[i] + j);
+    }
+  }
+  std::vector<char> is_finite(wanted.size());
+  const int num_wanted = static_cast<int>(wanted.size());
+  for (int begin = 0; begin < num_wanted; begin += limits_.max_rows) {
+    ops::Batch part = batch.View();
+    part.num_logits = std::min(limits_.max_rows, num_wanted - begin);
+    part.logit_tokens = tokens.data() + begin;
+    const at::Tensor logits = model_->Logits(part);
+    const float* values = logits.const_data_ptr<float>();
+    const int64_t stride = logits.size(1);
+    ops::cpu::Pool().Run(part.num_logits, [&](int i) {
+      const auto [row, entry] = wanted[begin + i];
+      const TokenId token =
+          slots_.slot(rows[row].slot).tokens[rows[row].first_position + entry + 1];
+      const std::span<const float> known(values + i * stride, limits_.vocab_size);
+      is_finite[begin + i] = FillPromptLogprob(known, token, entry, results[row].prompt_logprobs);
+    });
+  }
+  for (int i = 0; i < num_wanted; ++i) {
+    if (is_finite[i]) continue;
+    results[wanted[i].first] = RowResult();
+    results[wanted[i].first].status = RowStatus::kNonFinite;
+  }
 }
 
 // Passes reading on and tells how far it is.

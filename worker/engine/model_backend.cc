@@ -4,9 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "worker/engine/cpu_backend.h"
-#include "worker/engine/open_model.h"
+#include "worker/engine/without_exceptions.h"
 #ifdef WEFT_HAS_CUDA
-#include "worker/engine/cuda/cuda_backend.h"
+#include "worker/engine/cuda/load_cuda.h"
 #endif
 
 namespace weft::worker {

@@ -17,7 +17,9 @@ namespace weft::worker {
 inline constexpr int kCpuMaxNumSeqs = 64;
 inline constexpr int kCpuMaxBatchedTokens = 512;
 inline constexpr int kGpuMaxNumSeqs = 256;
-inline constexpr int kGpuMaxBatchedTokens = 8192;
+// A longer step computes prompts hardly faster and lets every stream wait for it: 2,048
+// tokens take an H200 9 ms for a model of 1.5 B, 8,192 take 44.
+inline constexpr int kGpuMaxBatchedTokens = 2048;
 
 struct ModelBackendOptions {
   std::string model_dir;

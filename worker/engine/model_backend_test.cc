@@ -11,7 +11,9 @@ namespace weft::worker {
 namespace {
 
 using testing::DummyTensors;
+using ::testing::FloatNear;
 using ::testing::HasSubstr;
+using ::testing::Pointwise;
 using testing::Request;
 using testing::RunRequests;
 using testing::SafetensorsBytes;
@@ -99,6 +101,59 @@ TEST_P(EachDType, CachedPrefixAndChunksGiveTheSameContinuation) {
       {.prompt = prompt, .num_new_tokens = 5, .chunk = 13},
       {.prompt = prompt, .num_new_tokens = 5, .prefix_of = 0, .num_prefix_blocks = 2}};
   EXPECT_EQ(TokensOf(*model.backend, requests), std::vector(2, expected));
+}
+
+TEST_P(EachDType, PromptLogprobsAreThoseThatTheOutputHadWhenItWasMade) {
+  Model model({}, {.dtype = GetParam(), .max_num_seqs = 4});  // 4 rows of logits at a time
+  const auto prompt = Prompt(30, 3);
+  const Request made = {.prompt = prompt,
+                        .num_new_tokens = 20,
+                        .sampling = {.temperature = 1, .seed = 9, .num_logprobs = 3}};
+  const auto output = RunRequests(*model.backend, {made})[0];
+  Request again = {.prompt = prompt,
+                   .num_new_tokens = 1,
+                   .sampling = {.temperature = 0, .num_prompt_logprobs = 3}};
+  again.prompt.insert(again.prompt.end(), output.tokens.begin(), output.tokens.end());
+  const PromptLogprobs all = RunRequests(*model.backend, {again})[0].prompt_logprobs;
+  ASSERT_EQ(all.first_position, 1);
+  ASSERT_EQ(all.size(), 49);
+  for (int i = 0; i < 20; ++i) {
+    const int entry = 29 + i;  // position 30 + i
+    EXPECT_NEAR(all.logprobs[entry], output.logprobs[i].logprob, 1e-4) << i;
+    EXPECT_EQ(std::vector(&all.top_tokens[3 * entry], &all.top_tokens[3 * entry] + 3),
+              output.logprobs[i].top_tokens);
+  }
+}
+
+TEST_P(EachDType, PromptLogprobsAreTheSameInChunksAndAmongOthers) {
+  Model model({}, {.dtype = GetParam(), .max_num_seqs = 4, .max_num_batched_tokens = 64});
+  const SamplingParams sampling = {
+      .temperature = 0, .repetition_penalty = 2, .num_prompt_logprobs = 2};
+  const Request whole = {.prompt = Prompt(50, 3), .num_new_tokens = 2, .sampling = sampling};
+  const auto expected = RunRequests(*model.backend, {whole})[0];
+  EXPECT_EQ(expected.prompt_logprobs.size(), 49);
+  for (int chunk : {1, 7, 16}) {
+    Request chunked = whole;
+    chunked.chunk = chunk;
+    const std::vector<Request> requests = {
+        {.prompt = Prompt(20, 1), .num_new_tokens = 30},
+        chunked,
+        {.prompt = Prompt(40, 2), .num_new_tokens = 3, .sampling = sampling, .arrival = 2}};
+    const auto output = RunRequests(*model.backend, requests)[1];
+    EXPECT_EQ(output.tokens, expected.tokens);
+    // A product of few rows may round otherwise.
+    EXPECT_THAT(output.prompt_logprobs.logprobs,
+                Pointwise(FloatNear(2e-5f), expected.prompt_logprobs.logprobs))
+        << chunk;
+    EXPECT_EQ(output.prompt_logprobs.ranks, expected.prompt_logprobs.ranks);
+    EXPECT_EQ(output.prompt_logprobs.top_tokens, expected.prompt_logprobs.top_tokens);
+  }
+  // Penalties do not touch them, and who does not ask has none.
+  Request plain = whole;
+  plain.sampling.repetition_penalty = 1;
+  EXPECT_EQ(RunRequests(*model.backend, {plain})[0].prompt_logprobs, expected.prompt_logprobs);
+  plain.sampling.num_prompt_logprobs.reset();
+  EXPECT_EQ(RunRequests(*model.backend, {plain})[0].prompt_logprobs.size(), 0);
 }
 
 TEST(ModelBackend, BrokenCommandLeavesItUnchanged) {

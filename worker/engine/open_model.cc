@@ -128,24 +128,33 @@ absl::StatusOr<OpenedModel> OpenModel(const ModelBackendOptions& options, Device
 
 absl::Status RunCanary(Backend& backend) {
   const BackendLimits& limits = backend.limits();
-  const int num_tokens =
-      std::min({limits.max_step_tokens, limits.max_context_tokens, limits.block_tokens});
-  StepCommand command;
-  SlotEntry entry = {.num_prompt_tokens = num_tokens, .blocks = {0}};
+  // More than the kernels for few tokens take, and a block that is not full.
+  constexpr int kPromptTokens = 37;
+  const int room = std::min(limits.max_context_tokens, limits.num_blocks * limits.block_tokens);
+  const int num_tokens = std::min({kPromptTokens, limits.max_step_tokens, room});
+  SlotEntry entry = {.num_prompt_tokens = num_tokens};
   for (int i = 0; i < num_tokens; ++i) {
     entry.tokens.push_back(static_cast<TokenId>(int64_t{i} * limits.vocab_size / num_tokens));
   }
-  command.entries = {entry};
-  command.rows = {{.slot = 0, .num_tokens = num_tokens}};
-  const auto result = backend.Execute(command);
-  backend.Reset();
-  if (!result.ok()) return result.status();
-  if (result->rows[0].status != RowStatus::kOk) {
-    return absl::FailedPreconditionError(
-        "the first forward pass gave NaN or infinity: the weights are damaged, or overflow in "
-        "this dtype");
+  for (int i = 0; i * limits.block_tokens < std::min(num_tokens + 1, room); ++i) {
+    entry.blocks.push_back(i);
   }
-  return absl::OkStatus();
+  std::vector<StepCommand> steps = {
+      {.entries = {entry}, .rows = {{.slot = 0, .num_tokens = num_tokens}}}};
+  if (num_tokens < room) steps.push_back({.rows = {{.slot = 0, .num_tokens = 1}}});
+  absl::Status status;
+  for (const StepCommand& step : steps) {
+    const auto result = backend.Execute(step);
+    status = result.status();
+    if (status.ok() && result->rows[0].status != RowStatus::kOk) {
+      status = absl::FailedPreconditionError(
+          "the first forward pass gave NaN or infinity: the weights are damaged, or overflow in "
+          "this dtype");
+    }
+    if (!status.ok()) break;
+  }
+  backend.Reset();
+  return status;
 }
 
 }  // namespace weft::worker

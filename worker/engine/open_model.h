@@ -34,20 +34,8 @@ struct OpenedModel {
 absl::StatusOr<OpenedModel> OpenModel(const ModelBackendOptions& options, DeviceTypes types,
                                       LoadFacts& facts);
 
-// One forward pass: weights that compute NaN, or kernels that do on this machine,
-// show here and not in a client's answer.
+// A short prompt and the token behind it: weights that compute NaN, or kernels that do
+// on this machine, show here and not in a client's answer.
 absl::Status RunCanary(Backend& backend);
-
-// LibTorch and allocators report by exception; behind this call it is a Status.
-template <class Call>
-auto WithoutExceptions(Call call) -> decltype(call()) {
-  try {
-    return call();
-  } catch (const std::bad_alloc&) {
-    return absl::ResourceExhaustedError("out of memory");
-  } catch (const std::exception& error) {
-    return absl::InternalError(error.what());
-  }
-}
 
 }  // namespace weft::worker

@@ -148,8 +148,8 @@ TokenId Sample(const SamplingState& state, std::span<float> logits) {
   const float cut =
       p.top_k > 0 || p.top_p < 1 ? Cut(p, logits, scale) : std::numeric_limits<float>::infinity();
   for (float& x : logits) {
-    const float weight = scale.Weight(x);
-    x = x <= cut && weight >= p.min_p ? weight : 0.0f;
+    const float weight = x <= cut ? scale.Weight(x) : 0.0f;
+    x = weight >= p.min_p ? weight : 0.0f;
   }
   return Draw(logits, SamplingNoise(p.seed, state.num_output_tokens()));
 }

@@ -1,7 +1,5 @@
 #include "worker/engine/simulated_backend.h"
 
-#include <sys/prctl.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -10,6 +8,8 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "worker/engine/precise_timers.h"
+#include "worker/engine/prompt_logprobs.h"
 #include "worker/engine/slot_table.h"
 
 namespace weft::worker {
@@ -44,6 +44,7 @@ class SimulatedBackend final : public Backend {
  private:
   sim::StepLoad LoadOf(const std::vector<StepRowPlan>& rows) const;
   RowResult Sample(const Slot& slot) const;
+  PromptLogprobs FlatPromptLogprobs(const StepRowPlan& row) const;
 
   const sim::GpuRoofline& gpu_;
   const sim::ModelShape shape_;
@@ -52,7 +53,6 @@ class SimulatedBackend final : public Backend {
   const std::string fingerprint_;
   const std::string device_;
   SlotTable slots_;
-  bool is_precise_ = false;  // the awaiting thread's timers
 
   struct OpenStep {
     StepResult result;
@@ -72,6 +72,9 @@ absl::Status SimulatedBackend::Begin(const StepCommand& command) {
   step.result.rows.reserve(rows->size());
   for (const StepRowPlan& row : *rows) {
     step.result.rows.push_back(row.samples ? Sample(slots_.slot(row.slot)) : RowResult{});
+    if (row.num_prompt_logprobs > 0) {
+      step.result.rows.back().prompt_logprobs = FlatPromptLogprobs(row);
+    }
   }
   slots_.Finish(*rows, step.result.rows);
   std::lock_guard lock(mutex_);
@@ -84,11 +87,7 @@ absl::Status SimulatedBackend::Begin(const StepCommand& command) {
 }
 
 absl::StatusOr<StepResult> SimulatedBackend::Await() {
-  if (!is_precise_) {
-    // By default the kernel lets a thread sleep 50 us longer: 6% of a step.
-    prctl(PR_SET_TIMERSLACK, 1000UL, 0UL, 0UL, 0UL);
-    is_precise_ = true;
-  }
+  UsePreciseTimers();
   std::unique_lock lock(mutex_);
   OpenStep step = std::move(open_.front());
   open_.pop_front();
@@ -110,7 +109,7 @@ RowResult SimulatedBackend::Sample(const Slot& slot) const {
   const SamplingParams& sampling = slot.sampling.params();
   const int vocab_size = limits_.vocab_size;
   const TokenId token = SimulatedOutput(sampling, slot.sampling.num_output_tokens(), vocab_size);
-  RowResult row{.tokens = {token}, .logprobs = {}};
+  RowResult row{.tokens = {token}, .logprobs = {}, .prompt_logprobs = {}};
   if (sampling.num_logprobs) {
     const float logprob = -std::log(static_cast<float>(vocab_size));
     TokenLogprobs logprobs{.logprob = logprob, .top_tokens = {}, .top_logprobs = {}};
@@ -121,6 +120,21 @@ RowResult SimulatedBackend::Sample(const Slot& slot) const {
     row.logprobs.push_back(std::move(logprobs));
   }
   return row;
+}
+
+PromptLogprobs SimulatedBackend::FlatPromptLogprobs(const StepRowPlan& row) const {
+  const Slot& slot = slots_.slot(row.slot);
+  PromptLogprobs logprobs = MakePromptLogprobs(
+      row.first_position + 1, row.num_prompt_logprobs,
+      slot.sampling.params().num_prompt_logprobs.value_or(0), limits_.vocab_size);
+  for (int i = 0; i < row.num_prompt_logprobs; ++i) {
+    logprobs.ranks[i] = slot.tokens[logprobs.first_position + i] + 1;
+    for (int k = 0; k < logprobs.num_top; ++k) logprobs.top_tokens[i * logprobs.num_top + k] = k;
+  }
+  const float logprob = -std::log(static_cast<float>(limits_.vocab_size));
+  std::fill(logprobs.logprobs.begin(), logprobs.logprobs.end(), logprob);
+  std::fill(logprobs.top_logprobs.begin(), logprobs.top_logprobs.end(), logprob);
+  return logprobs;
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ absl::Status Broken(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(parts...));
 }
 
-int BlocksFor(int num_tokens) { return (num_tokens + ops::kBlockTokens - 1) / ops::kBlockTokens; }
+using ops::BlocksFor;
 
 }  // namespace
 
@@ -28,9 +28,12 @@ absl::StatusOr<std::vector<StepRowPlan>> SlotTable::Begin(const StepCommand& com
   for (const SlotEntry& entry : command.entries) {
     slots_[entry.slot] = Slot{
         .tokens = entry.tokens,
+        .num_prompt_tokens = entry.num_prompt_tokens,
         .num_computed_tokens = entry.num_computed_tokens,
         .blocks = entry.blocks,
         .sampling = SamplingState(entry.sampling, entry.tokens, entry.num_prompt_tokens),
+        .wants_prompt_logprobs = entry.sampling.num_prompt_logprobs.has_value() &&
+                                 static_cast<int>(entry.tokens.size()) == entry.num_prompt_tokens,
     };
   }
   std::vector<StepRowPlan> rows;
@@ -45,6 +48,10 @@ absl::StatusOr<std::vector<StepRowPlan>> SlotTable::Begin(const StepCommand& com
                     .first_position = first,
                     .num_tokens = row.num_tokens,
                     .samples = samples});
+    if (slot.wants_prompt_logprobs) {
+      rows.back().num_prompt_logprobs =
+          std::clamp(slot.num_prompt_tokens - 1 - first, 0, row.num_tokens);
+    }
   }
   return rows;
 }

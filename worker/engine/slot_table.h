@@ -23,10 +23,13 @@ namespace weft::worker {
 
 struct Slot {
   std::vector<TokenId> tokens;  // known here: prompt, then output
+  int num_prompt_tokens = 0;
   int num_owed_tokens = 0;      // that steps begun and not finished will sample
   int num_computed_tokens = 0;  // by all steps begun
   std::vector<int> blocks;
   SamplingState sampling;
+  // It asked for its prompt's logprobs, and entered without output.
+  bool wants_prompt_logprobs = false;
 
   int num_known_or_owed() const { return static_cast<int>(tokens.size()) + num_owed_tokens; }
 };
@@ -37,6 +40,8 @@ struct StepRowPlan {
   int first_position = 0;
   int num_tokens = 0;
   bool samples = false;  // reaches the slot's last token, known or owed
+  // So many of its first tokens' logits are wanted, for the prompt tokens behind them.
+  int num_prompt_logprobs = 0;
 };
 
 class SlotTable {

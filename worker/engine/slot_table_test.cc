@@ -270,5 +270,27 @@ TEST_F(SlotTableTest, RandomCommandsNeverBreakIt) {
   EXPECT_GT(accepted, 50);
 }
 
+TEST_F(SlotTableTest, PromptLogprobsAreOfEveryPromptTokenButTheFirst) {
+  SlotEntry entry = Entry(0, 20);
+  entry.sampling.num_prompt_logprobs = 0;
+  // Tokens 0..11 tell of 1..12; 12..18 of 13..19; 19 of the first output.
+  auto rows =
+      Begin({.entries = {entry}, .rows = {{.slot = 0, .num_tokens = 12, .new_blocks = {4}}}});
+  EXPECT_EQ(rows[0].num_prompt_logprobs, 12);
+  rows = Begin({.rows = {{.slot = 0, .num_tokens = 8, .new_blocks = {9}}}});
+  EXPECT_EQ(rows[0].num_prompt_logprobs, 7);
+  rows = Begin({.rows = {{.slot = 0, .num_tokens = 1}}});
+  EXPECT_EQ(rows[0].num_prompt_logprobs, 0);
+}
+
+TEST_F(SlotTableTest, ASequenceThatEntersWithOutputWantsNoPromptLogprobs) {
+  SlotEntry entry = Entry(0, 20);
+  entry.sampling.num_prompt_logprobs = 3;
+  entry.num_prompt_tokens = 19;
+  const auto rows =
+      Begin({.entries = {entry}, .rows = {{.slot = 0, .num_tokens = 20, .new_blocks = {4, 5}}}});
+  EXPECT_EQ(rows[0].num_prompt_logprobs, 0);
+}
+
 }  // namespace
 }  // namespace weft::worker

@@ -59,6 +59,7 @@ class Scheduler {
       if (running_[i].has_left || budget == 0) continue;
       const bool samples = AddRow(i, budget, command);
       step.requests.push_back(samples ? static_cast<int>(i) : -1);
+      step.all_requests.push_back(static_cast<int>(i));
     }
     for (size_t i = 0; i < num_entered_; ++i) {
       if (!running_[i].has_left && running_[i].num_computed == running_[i].num_positions) Leave(i);
@@ -137,6 +138,19 @@ class Scheduler {
     }
   }
 
+  static void Append(const PromptLogprobs& part, PromptLogprobs& whole) {
+    if (whole.size() == 0) whole.first_position = part.first_position;
+    WEFT_CHECK(part.first_position == whole.first_position + whole.size());
+    whole.num_top = part.num_top;
+    const auto append = [](const auto& from, auto& to) {
+      to.insert(to.end(), from.begin(), from.end());
+    };
+    append(part.logprobs, whole.logprobs);
+    append(part.ranks, whole.ranks);
+    append(part.top_tokens, whole.top_tokens);
+    append(part.top_logprobs, whole.top_logprobs);
+  }
+
   void Await() {
     const absl::StatusOr<StepResult> result = backend_.Await();
     WEFT_CHECK(result.ok());
@@ -146,6 +160,9 @@ class Scheduler {
     for (size_t r = 0; r < step.requests.size(); ++r) {
       const RowResult& row = result->rows[r];
       WEFT_CHECK(step.requests[r] >= 0 || row.tokens.empty());
+      if (row.prompt_logprobs.size() > 0) {
+        Append(row.prompt_logprobs, outputs_[step.all_requests[r]].prompt_logprobs);
+      }
       if (step.requests[r] < 0) continue;
       Output& output = outputs_[step.requests[r]];
       if (output.status != RowStatus::kOk) continue;
@@ -159,7 +176,8 @@ class Scheduler {
   }
 
   struct StepInFlight {
-    std::vector<int> requests;  // by row; -1: it samples nothing
+    std::vector<int> requests;      // by row; -1: it samples nothing
+    std::vector<int> all_requests;  // by row
   };
 
   Backend& backend_;
@@ -181,6 +199,7 @@ class Scheduler {
 
 bool Output::operator==(const Output& other) const {
   return tokens == other.tokens && status == other.status &&
+         prompt_logprobs == other.prompt_logprobs &&
          std::equal(logprobs.begin(), logprobs.end(), other.logprobs.begin(), other.logprobs.end(),
                     [](const TokenLogprobs& a, const TokenLogprobs& b) {
                       return a.logprob == b.logprob && a.top_tokens == b.top_tokens &&

@@ -26,6 +26,7 @@ struct Request {
 struct Output {
   std::vector<TokenId> tokens;          // delivered ones first
   std::vector<TokenLogprobs> logprobs;  // of those made here, if asked for
+  PromptLogprobs prompt_logprobs;       // steps' parts, one behind the other
   RowStatus status = RowStatus::kOk;    // not OK: the request ended there
 
   bool operator==(const Output& other) const;  // to the bit

@@ -13,6 +13,12 @@ at::Tensor Qwen2::Forward(const ops::Batch& batch, const std::vector<ops::KvLaye
   return s.logits;
 }
 
+at::Tensor Qwen2::Logits(const ops::Batch& batch) {
+  Scratch s = FirstRows(batch.num_tokens, batch.num_logits);
+  ops_.Logits(batch, s.hidden, norm_, head_, s.logits);
+  return s.logits;
+}
+
 // `hidden` is the residual stream, to which each half adds.
 void Qwen2::RunLayer(const Layer& layer, const ops::Batch& batch, Scratch& s, ops::KvLayer kv) {
   ops_.NormedLinear(s.hidden, layer.attention_norm, layer.qkv, layer.qkv_bias, s.qkv);

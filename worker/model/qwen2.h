@@ -42,6 +42,10 @@ class Qwen2 {
   // Allocates nothing on the device.
   at::Tensor Forward(const ops::Batch& batch, const std::vector<ops::KvLayer>& kv);
 
+  // Logits of other tokens of the batch that Forward was last called with; overwrites
+  // those it returned.
+  at::Tensor Logits(const ops::Batch& batch);
+
   const ModelConfig& config() const { return config_; }
   DType dtype() const { return dtype_; }
   ops::HeadShape heads() const {

@@ -8,6 +8,7 @@ namespace weft::worker::ops {
 
 // Tokens in a KV block, in every tier.
 inline constexpr int kBlockTokens = 16;
+inline int BlocksFor(int num_tokens) { return (num_tokens + kBlockTokens - 1) / kBlockTokens; }
 
 // The arrays live in the memory of the device that computes, and their owner keeps
 // them until the step has ended. The counts are the host's.
@@ -17,8 +18,7 @@ struct Batch {
   // The rows come in two parts: the first `num_single_rows` have one token each (row
   // r's token is r), the others are longer chunks.
   int num_single_rows = 0;
-  int max_row_tokens = 0;  // the longest row's
-  int num_logits = 0;      // tokens whose logits are wanted
+  int num_logits = 0;  // tokens whose logits are wanted
 
   const int32_t* token_ids = nullptr;     // [T]
   const int32_t* positions = nullptr;     // [T]
@@ -47,7 +47,6 @@ struct HostBatch {
   Batch View() const {
     return {.num_tokens = num_tokens(),
             .num_rows = num_rows(),
-            .max_row_tokens = num_tokens(),
             .num_logits = static_cast<int>(logit_tokens.size()),
             .token_ids = token_ids.data(),
             .positions = positions.data(),

@@ -107,6 +107,17 @@ void ToProto(const StepResult& result, v1::StepDone& done) {
       values.mutable_top_logprobs()->Assign(logprobs.top_logprobs.begin(),
                                             logprobs.top_logprobs.end());
     }
+    if (const PromptLogprobs& prompt = row.prompt_logprobs; prompt.size() > 0) {
+      v1::RowPromptLogprobs& proto = *done.add_prompt_logprobs();
+      proto.set_row(i);
+      v1::PromptLogprobs& values = *proto.mutable_logprobs();
+      values.set_first_position(static_cast<uint32_t>(prompt.first_position));
+      values.mutable_logprobs()->Assign(prompt.logprobs.begin(), prompt.logprobs.end());
+      values.mutable_ranks()->Assign(prompt.ranks.begin(), prompt.ranks.end());
+      values.set_num_top(static_cast<uint32_t>(prompt.num_top));
+      values.mutable_top_tokens()->Assign(prompt.top_tokens.begin(), prompt.top_tokens.end());
+      values.mutable_top_logprobs()->Assign(prompt.top_logprobs.begin(), prompt.top_logprobs.end());
+    }
   }
   v1::StepTimings& timings = *done.mutable_timings();
   timings.set_queue_us(static_cast<uint32_t>(result.queue_us));

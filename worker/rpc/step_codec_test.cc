@@ -102,5 +102,27 @@ TEST(StepCodec, AnswersStandByRowPosition) {
   EXPECT_EQ(done.timings().forward_us(), 800u);
 }
 
+TEST(StepCodec, PromptLogprobsStandByRowAndPosition) {
+  StepResult result{.step_id = 7};
+  result.rows.resize(3);
+  result.rows[1].prompt_logprobs = {.first_position = 65,
+                                    .logprobs = {-1, -2},
+                                    .ranks = {1, 4},
+                                    .num_top = 1,
+                                    .top_tokens = {8, 9},
+                                    .top_logprobs = {-1, -0.5f}};
+  v1::StepDone done;
+  ToProto(result, done);
+  ASSERT_EQ(done.prompt_logprobs_size(), 1);
+  EXPECT_EQ(done.prompt_logprobs(0).row(), 1u);
+  const v1::PromptLogprobs& logprobs = done.prompt_logprobs(0).logprobs();
+  EXPECT_EQ(logprobs.first_position(), 65u);
+  EXPECT_THAT(logprobs.logprobs(), ElementsAre(-1, -2));
+  EXPECT_THAT(logprobs.ranks(), ElementsAre(1, 4));
+  EXPECT_EQ(logprobs.num_top(), 1u);
+  EXPECT_THAT(logprobs.top_tokens(), ElementsAre(8, 9));
+  EXPECT_THAT(logprobs.top_logprobs(), ElementsAre(-1, -0.5f));
+}
+
 }  // namespace
 }  // namespace weft::worker

@@ -126,39 +126,43 @@ absl::Status Worker::Serve(Attachment& attachment) {
 
 absl::Status Worker::ServeSteps(Attachment& attachment) {
   StepQueue begun(backend_.limits().max_steps_in_flight);
-  absl::Status answered;
-  std::thread answers([&] { answered = AnswerSteps(attachment, begun); });
-  absl::Status began = BeginSteps(attachment, begun);
+  std::optional<StepFailure> answering;
+  std::thread answers([&] { answering = AnswerSteps(attachment, begun); });
+  const std::optional<StepFailure> beginning = BeginSteps(attachment, begun);
   answers.join();
-  return began.ok() ? answered : began;
+  // One cause may fail both; the step answered is the earlier one.
+  if (answering) return TellFailure(attachment, *answering);
+  if (beginning) return TellFailure(attachment, *beginning);
+  return absl::OkStatus();
 }
 
-absl::Status Worker::BeginSteps(Attachment& attachment, StepQueue& begun) {
+std::optional<Worker::StepFailure> Worker::BeginSteps(Attachment& attachment, StepQueue& begun) {
+  std::optional<StepFailure> failure;
   while (std::unique_ptr<QueuedStep> step = attachment.NextStep()) {
     if (!begun.WaitForRoom()) break;
     step->begun = Clock::now();
     const absl::Status status = Guarded([&] { return backend_.Begin(step->command); });
     if (!status.ok()) {
-      begun.Close();  // those before it are still answered
-      return TellFailure(attachment, step->command.step_id, status);
+      failure = {.step_id = step->command.step_id, .status = status};
+      break;
     }
     begun.Push(std::move(step));
   }
-  begun.Close();
-  return absl::OkStatus();
+  begun.Close();  // what has begun is still answered
+  return failure;
 }
 
-absl::Status Worker::AnswerSteps(Attachment& attachment, StepQueue& begun) {
+std::optional<Worker::StepFailure> Worker::AnswerSteps(Attachment& attachment, StepQueue& begun) {
   while (true) {
     const Clock::time_point idle_since = Clock::now();
     std::unique_ptr<QueuedStep> step = begun.Pop();
     metrics_.idle_seconds.Increment(
         std::chrono::duration<double>(Clock::now() - idle_since).count());
-    if (!step) return absl::OkStatus();
+    if (!step) return std::nullopt;
     if (absl::Status status = AnswerStep(attachment, *step); !status.ok()) {
       begun.Abort();
       attachment.StopSteps();
-      return TellFailure(attachment, step->command.step_id, status);
+      return StepFailure{.step_id = step->command.step_id, .status = status};
     }
     begun.Done();
     failures_in_row_ = 0;
@@ -179,19 +183,19 @@ absl::Status Worker::AnswerStep(Attachment& attachment, QueuedStep& step) {
 }
 
 // OK: this stream is at its end, but the worker may attach anew.
-absl::Status Worker::TellFailure(Attachment& attachment, uint64_t step_id,
-                                 const absl::Status& failure) {
-  spdlog::error("step {} failed: {}", step_id, failure.ToString());
-  attachment.SendFault(step_id, std::string(failure.message()));
+absl::Status Worker::TellFailure(Attachment& attachment, const StepFailure& failure) {
+  const std::string message(failure.status.message());
+  spdlog::error("step {} failed: {}", failure.step_id, failure.status.ToString());
+  attachment.SendFault(failure.step_id, message);
   // A command that breaks the contract says nothing about the device.
-  if (failure.code() == absl::StatusCode::kInvalidArgument) {
+  if (failure.status.code() == absl::StatusCode::kInvalidArgument) {
     metrics_.errors_contract.Increment();
     return absl::OkStatus();
   }
   metrics_.errors_step.Increment();
   if (++failures_in_row_ < 2) return absl::OkStatus();
-  return absl::Status(failure.code(),
-                      absl::StrCat("the device failed twice in a row, last: ", failure.message()));
+  return absl::Status(failure.status.code(),
+                      absl::StrCat("the device failed twice in a row, last: ", message));
 }
 
 void Worker::Heartbeats(Attachment& attachment) {

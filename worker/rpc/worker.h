@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -41,13 +42,18 @@ class Worker {
   absl::Status Ready() const;
 
  private:
+  struct StepFailure {
+    uint64_t step_id = 0;
+    absl::Status status;
+  };
+
   // One stream from Hello to its end.
   absl::Status Serve(Attachment& attachment);
   absl::Status ServeSteps(Attachment& attachment);
-  absl::Status BeginSteps(Attachment& attachment, StepQueue& begun);
-  absl::Status AnswerSteps(Attachment& attachment, StepQueue& begun);
+  std::optional<StepFailure> BeginSteps(Attachment& attachment, StepQueue& begun);
+  std::optional<StepFailure> AnswerSteps(Attachment& attachment, StepQueue& begun);
   absl::Status AnswerStep(Attachment& attachment, QueuedStep& step);
-  absl::Status TellFailure(Attachment& attachment, uint64_t step_id, const absl::Status& failure);
+  absl::Status TellFailure(Attachment& attachment, const StepFailure& failure);
   void Heartbeats(Attachment& attachment);
   bool Stopping() const;
   void Pause(std::chrono::milliseconds time);  // Stop cuts it short
@@ -56,8 +62,8 @@ class Worker {
   WorkerMetrics& metrics_;
   const std::string address_;
   v1::WorkerHello hello_;
-  uint64_t epoch_ = 0;                   // highest term seen
-  std::atomic<int> failures_in_row_{0};  // steps failed since the last good one
+  uint64_t epoch_ = 0;       // highest term seen
+  int failures_in_row_ = 0;  // steps failed since the last good one
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -12,6 +12,12 @@ prometheus::Histogram& StepPhase(Metrics& metrics, const char* phase) {
                            {{"phase", phase}});
 }
 
+prometheus::Counter& Steps(Metrics& metrics, const char* mode) {
+  return metrics.Counter("weft_worker_cuda_graph_steps_total",
+                         "Steps: replayed from a captured graph, or launched kernel by kernel.",
+                         {{"mode", mode}});
+}
+
 prometheus::Counter& Errors(Metrics& metrics, const char* kind) {
   return metrics.Counter("weft_worker_errors_total", kErrorsHelp, {{"kind", kind}});
 }
@@ -25,6 +31,8 @@ WorkerMetrics::WorkerMetrics(Metrics& metrics)
       errors_step(Errors(metrics, "step")),
       errors_contract(Errors(metrics, "contract")),
       errors_non_finite(Errors(metrics, "nan")),
+      steps_captured(Steps(metrics, "graph")),
+      steps_eager(Steps(metrics, "eager")),
       queue(StepPhase(metrics, "queue")),
       forward(StepPhase(metrics, "forward")),
       sample(StepPhase(metrics, "sample")),
@@ -38,6 +46,7 @@ void WorkerMetrics::CountStep(const StepCommand& command, const StepResult& resu
   for (const RowResult& row : result.rows) {
     if (row.status == RowStatus::kNonFinite) errors_non_finite.Increment();
   }
+  (result.is_captured ? steps_captured : steps_eager).Increment();
   batch_size.Observe(static_cast<double>(command.rows.size()));
   step_tokens.Observe(num_tokens);
   queue.Observe(result.queue_us * 1e-6);

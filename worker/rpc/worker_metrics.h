@@ -16,6 +16,8 @@ struct WorkerMetrics {
   prometheus::Counter& errors_step;        // the backend failed
   prometheus::Counter& errors_contract;    // the scheduler sent what cannot be run
   prometheus::Counter& errors_non_finite;  // rows
+  prometheus::Counter& steps_captured;     // by how they were launched
+  prometheus::Counter& steps_eager;
   prometheus::Histogram& queue;
   prometheus::Histogram& forward;
   prometheus::Histogram& sample;

@@ -53,7 +53,11 @@ class ScriptedBackend final : public Backend {
     begun_.pop_front();
     return result;
   }
-  void Reset() override { ++num_resets; }
+  void Reset() override {
+    std::lock_guard lock(mutex_);
+    begun_.clear();
+    ++num_resets;
+  }
 
   std::function<absl::Status(const StepCommand&)> on_step;
   std::function<absl::Status()> on_await;
@@ -207,6 +211,97 @@ TEST_F(WorkerTest, StepsAreAnsweredInOrder) {
     return DrainWorker(stream, 5);
   }});
   AwaitDone();
+}
+
+TEST_F(WorkerTest, TheNextStepBeginsWhileOneIsAwaited) {
+  backend_.AllowInFlight(2);
+  // The first step is done only once the second has begun.
+  backend_.on_await = [&] {
+    while (backend_.num_steps < 2) std::this_thread::sleep_for(milliseconds(1));
+    return absl::OkStatus();
+  };
+  Start({[&](Stream& stream) {
+    Welcome(stream, 5);
+    for (uint64_t id = 1; id <= 10; ++id) SendStep(stream, 5, id);
+    for (uint64_t id = 1; id <= 10; ++id) EXPECT_EQ(ReadFrame(stream).step_done().step_id(), id);
+    done_.set_value();
+    return DrainWorker(stream, 5);
+  }});
+  AwaitDone();
+}
+
+TEST_F(WorkerTest, NoMoreStepsBeginThanTheBackendHolds) {
+  backend_.AllowInFlight(2);
+  std::atomic<bool> go_on{false};
+  backend_.on_await = [&] {
+    while (!go_on) std::this_thread::sleep_for(milliseconds(1));
+    return absl::OkStatus();
+  };
+  Start({[&](Stream& stream) {
+    Welcome(stream, 5);
+    for (uint64_t id = 1; id <= 5; ++id) SendStep(stream, 5, id);
+    while (backend_.num_steps < 2) std::this_thread::sleep_for(milliseconds(1));
+    std::this_thread::sleep_for(milliseconds(50));
+    EXPECT_EQ(backend_.num_steps, 2);
+    go_on = true;
+    for (uint64_t id = 1; id <= 5; ++id) EXPECT_EQ(ReadFrame(stream).step_done().step_id(), id);
+    done_.set_value();
+    return DrainWorker(stream, 5);
+  }});
+  AwaitDone();
+}
+
+TEST_F(WorkerTest, AStepThatCannotBeginLeavesThoseBeforeItAnswered) {
+  backend_.AllowInFlight(2);
+  backend_.on_step = [&](const StepCommand& command) {
+    return command.step_id == 2 ? absl::InternalError("no memory") : absl::OkStatus();
+  };
+  backend_.on_await = [&] {
+    while (backend_.num_steps < 2) std::this_thread::sleep_for(milliseconds(1));
+    return absl::OkStatus();
+  };
+  Start({[&](Stream& stream) {
+           Welcome(stream, 5);
+           SendStep(stream, 5, 1);
+           SendStep(stream, 5, 2);
+           EXPECT_EQ(ReadFrame(stream).step_done().step_id(), 1u);
+           const v1::WorkerFrame fault = ReadFrame(stream);
+           EXPECT_EQ(fault.fault().step_id(), 2u);
+           EXPECT_THAT(fault.fault().message(), HasSubstr("no memory"));
+           return grpc::Status::OK;
+         },
+         [&](Stream& stream) {
+           Welcome(stream, 5);
+           done_.set_value();
+           return DrainWorker(stream, 5);
+         }});
+  AwaitDone();
+}
+
+TEST_F(WorkerTest, AStepThatFailsTakesThoseBehindItAlong) {
+  backend_.AllowInFlight(2);
+  backend_.on_await = [&] {
+    while (backend_.num_steps < 2) std::this_thread::sleep_for(milliseconds(1));
+    return backend_.num_resets == 0 ? absl::InternalError("lost") : absl::OkStatus();
+  };
+  Start({[&](Stream& stream) {
+           Welcome(stream, 5);
+           SendStep(stream, 5, 1);
+           SendStep(stream, 5, 2);
+           const v1::WorkerFrame fault = ReadFrame(stream);
+           EXPECT_EQ(fault.fault().step_id(), 1u);
+           EXPECT_EQ(ReadFrame(stream).frame_case(), v1::WorkerFrame::FRAME_NOT_SET);
+           return grpc::Status::OK;
+         },
+         [&](Stream& stream) {
+           Welcome(stream, 5);
+           SendStep(stream, 5, 7);
+           EXPECT_EQ(ReadFrame(stream).step_done().step_id(), 7u);
+           done_.set_value();
+           return DrainWorker(stream, 5);
+         }});
+  AwaitDone();
+  EXPECT_GE(backend_.num_resets, 1);
 }
 
 TEST_F(WorkerTest, WhatALowerTermSendsIsIgnored) {

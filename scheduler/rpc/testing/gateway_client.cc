@@ -122,6 +122,13 @@ void GatewayClient::Read() {
       load_ = frame.load();
       has_load_ = true;
     }
+    for (const v1::PromptLogprobsPart& part : frame.prompt_logprobs()) {
+      Choice& choice = choices_[part.handle()];
+      if (!choice.tokens.empty()) choice.contiguous = false;
+      for (int i = 0; i < part.logprobs().logprobs_size(); ++i) {
+        choice.prompt_positions.push_back(part.logprobs().first_position() + i);
+      }
+    }
     int next = 0;
     int next_logprobs = 0;
     const v1::Tokens& tokens = frame.tokens();

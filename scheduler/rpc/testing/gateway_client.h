@@ -23,6 +23,7 @@ struct Choice {
   std::vector<int32_t> tokens;
   uint32_t first_index = 0;  // of tokens[0]
   size_t num_logprobs = 0;
+  std::vector<uint32_t> prompt_positions;  // that logprobs came for, in order
   std::optional<v1::Finished> finished;
   std::optional<v1::Rejected> rejected;
   bool contiguous = true;  // every frame went on where the one before ended

@@ -4,8 +4,6 @@
 // In fp32 tokens are equal. In 16 bits a product of other size rounds otherwise, so
 // streams may part where the two best tokens are closer than rounding; what was
 // computed in steps of the same sizes is equal to the bit.
-#include "worker/engine/cuda/cuda_backend.h"
-
 #include <cuda_runtime.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,6 +14,7 @@
 
 #include "absl/strings/str_format.h"
 #include "text/chat_template.h"
+#include "worker/engine/cuda/load_cuda.h"
 #include "worker/engine/testing.h"
 #include "worker/model/testing.h"
 
@@ -324,6 +323,32 @@ TEST_F(CudaBackendTest, SamplesWhatTheCpuSamples) {
   // 2,880 draws, each within 1e-5 or so of a border with that probability.
   std::printf("%d of %zu sampled streams part from the CPU's\n", num_parted, requests.size());
   EXPECT_LE(num_parted, 1);
+}
+
+TEST_F(CudaBackendTest, PromptLogprobsAreTheCpusHoweverTheStepsAreCut) {
+  const Model gpu(Heads64(), {.dtype = "float32"});
+  const Model cpu(Heads64(), {.device = "cpu", .dtype = "float32"});
+  std::vector<Request> requests = SomeRequests(32, 211, 6);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (i % 3 != 0) requests[i].sampling.num_prompt_logprobs = static_cast<int>(i % 21);
+    requests[i].arrival = static_cast<int>(i) / 2;
+    requests[i].chunk = i % 2 == 0 ? 1 + static_cast<int>(i) : 1000;
+  }
+  const auto expected = RunRequests(*cpu, requests);
+  const auto outputs = RunRequests(*gpu, requests, {.steps_in_flight = 2});
+  for (size_t i = 0; i < requests.size(); ++i) {
+    SCOPED_TRACE(i);
+    const PromptLogprobs &got = outputs[i].prompt_logprobs, &want = expected[i].prompt_logprobs;
+    ASSERT_EQ(got.size(), want.size());
+    const auto near = [](const std::vector<float>& values) {
+      return ::testing::Pointwise(::testing::FloatNear(1e-4f), values);
+    };
+    EXPECT_THAT(got.logprobs, near(want.logprobs));
+    EXPECT_THAT(got.top_logprobs, near(want.top_logprobs));
+    EXPECT_EQ(got.ranks, want.ranks);
+    EXPECT_EQ(got.top_tokens, want.top_tokens);
+    EXPECT_EQ(outputs[i].tokens, expected[i].tokens);
+  }
 }
 
 TEST_F(CudaBackendTest, SampledStreamsAreTheSameAloneResumedAndAmongOthers) {

@@ -85,7 +85,6 @@ struct EntryRecord {
 
 // By slot, in device memory.
 struct SlotState {
-  int max_slots = 0;
   int64_t token_stride = 0;  // tokens of a slot
   int max_blocks = 0;        // of a slot
 

@@ -85,8 +85,7 @@ class StepStateTest : public ::testing::Test {
   }
 
   SlotState slots() const {
-    return {.max_slots = kMaxSlots,
-            .token_stride = kTokenStride,
+    return {.token_stride = kTokenStride,
             .max_blocks = kMaxBlocks,
             .tokens = tokens_->data(),
             .blocks = blocks_->data()};

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "worker/engine/without_exceptions.h"
 #include "worker/ops/cuda/dummy_weights.h"
 
 namespace weft::worker {
@@ -135,15 +136,16 @@ absl::Status Upload::Run(int num_threads) {
   int device = 0;
   if (auto s = CudaStatus(cudaGetDevice(&device), "device"); !s.ok()) return s;
   num_threads = std::min<int>(num_threads, static_cast<int>(pieces_.size()));
-  std::vector<std::thread> threads;
-  for (int i = 0; i < num_threads; ++i) threads.emplace_back([&] { RunThread(device); });
-  for (std::thread& thread : threads) thread.join();
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < num_threads; ++i) threads.emplace_back([&] { RunThread(device); });
+  }
   return first_error_;
 }
 
 void Upload::RunThread(int device) {
   absl::Status status = CudaStatus(cudaSetDevice(device), "device");
-  if (status.ok()) status = PassPieces();
+  if (status.ok()) status = WithoutExceptions([&] { return PassPieces(); });
   if (status.ok()) return;
   stopped_ = true;
   const std::lock_guard lock(mutex_);

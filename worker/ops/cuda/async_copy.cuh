@@ -1,5 +1,6 @@
-// Copies from global to shared memory that complete on an mbarrier (sm_90). Barriers are
-// named by their shared address, which rings of them compute, or by pointer.
+// Copies from global to shared memory that complete on an mbarrier. Barriers are named by
+// their shared address, which rings of them compute, or by pointer. Only SharedAddress is
+// for code before sm_90 too.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -11,8 +12,6 @@ namespace weft::worker::ops::cuda {
 __device__ __forceinline__ uint32_t SharedAddress(const void* pointer) {
   return static_cast<uint32_t>(__cvta_generic_to_shared(pointer));
 }
-
-#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
 
 // A phase ends when `num_arrivals` have come and all expected bytes are there.
 __device__ __forceinline__ void InitBarrier(uint32_t barrier, int num_arrivals) {
@@ -92,7 +91,5 @@ __device__ __forceinline__ void CopyBox(uint32_t to_shared, const void* tensor_m
 __device__ __forceinline__ void FenceSharedForCopies() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
 }
-
-#endif
 
 }  // namespace weft::worker::ops::cuda

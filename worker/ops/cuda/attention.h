@@ -17,6 +17,7 @@
 
 #include <cstdint>
 
+#include "worker/ops/cuda/device_features.h"
 #include "worker/ops/dtype.h"
 
 namespace weft::worker::ops::cuda {
@@ -39,8 +40,8 @@ struct AttentionArgs {
   void* out = nullptr;
   const float* cos = nullptr;
   const float* sin = nullptr;
-  const int32_t* positions =
-      nullptr;  // [T]; -1: padding, which writes no KV and leaves `out` alone
+  // [T]; -1: padding, which writes no KV and leaves `out` alone.
+  const int32_t* positions = nullptr;
 
   // by row
   const int32_t* row_starts = nullptr;    // [R + 1] into tokens
@@ -50,33 +51,38 @@ struct AttentionArgs {
   // written included; a padded row has none.
   const int32_t* decode_block_sums = nullptr;
 
-  void* kv = nullptr;         // this layer's tiles: [block][kv head], see kv_layout.h
-  void* workspace = nullptr;  // AttentionWorkspaceBytes; zeroed once, kept zeroed by the kernels
+  void* kv = nullptr;  // this layer's tiles: [block][kv head], see kv_layout.h
+  // AttentionWorkspaceBytes, zeroed once; kernels leave its counters zero.
+  void* workspace = nullptr;
 
   int num_decode_rows = 0;
   int num_prefill_rows = 0;
-  int num_prefill_tokens = 0;      // of all prefill rows; their tokens follow the decode rows'
-  int max_prefill_row_tokens = 0;  // the longest prefill row's
+  int num_prefill_tokens = 0;  // of all prefill rows; their tokens follow the decode rows'
 };
 
 // Bytes of workspace that any step of these limits needs on this device.
-size_t AttentionWorkspaceBytes(AttentionShape shape, int max_decode_rows, int num_sms);
+size_t AttentionWorkspaceBytes(AttentionShape shape, int max_decode_rows,
+                               const DeviceFeatures& device);
 
-// Once per process and device, before the first launch or capture: raises the
-// kernels' shared memory limits.
-cudaError_t PrepareAttention();
+// Once per process, before the first launch or capture: raises the shared memory limits
+// of the kernels that the device has.
+cudaError_t PrepareDecodeAttention(const DeviceFeatures& device);
+cudaError_t PreparePrefillAttention(const DeviceFeatures& device);
 
-// Decode rows: one kernel does it all. bf16 and fp16.
-cudaError_t DecodeAttention(const AttentionArgs& args, int num_sms, cudaStream_t stream);
+// Decode rows: one kernel does it all. bf16 and fp16; needs has_warp_products.
+cudaError_t DecodeAttention(const AttentionArgs& args, const DeviceFeatures& device,
+                            cudaStream_t stream);
 
 // Prefill rows: rotates and stores their keys and values (queries are rotated in
-// place in qkv, hence not const in effect), then attends. bf16 and fp16.
+// place in qkv, hence not const in effect), then attends. bf16 and fp16; needs has_wgmma.
 cudaError_t StorePrefillKv(const AttentionArgs& args, cudaStream_t stream);
-cudaError_t PrefillAttention(const AttentionArgs& args, int num_sms, cudaStream_t stream);
+cudaError_t PrefillAttention(const AttentionArgs& args, const DeviceFeatures& device,
+                             cudaStream_t stream);
 
-// Any row, any dtype, slow and plain: what fp32 models run, and what the others are
-// tested against. Decode rows count as prefill rows of one token here: it handles
-// all R rows. Rotates q and k itself, stores KV, then attends (two kernels).
+// Any row, any dtype, any device, slow and plain: what fp32 models run, what stands in
+// for the others where they do not run, and what they are tested against. Decode rows
+// count as prefill rows of one token here: it handles all R rows. Rotates q and k itself,
+// stores KV, then attends (two kernels). At most 65,535 tokens.
 cudaError_t ReferenceAttention(const AttentionArgs& args, int num_rows, int num_tokens,
                                cudaStream_t stream);
 

@@ -19,7 +19,8 @@
 // registers, O^T [D x 8 heads] += V^T P^T. Softmax in fp32, in powers of two. fp8 keys
 // and values become fp16; their scales go to the scores and to P.
 //
-// Before sm_90 tiles are copied by ordinary loads, without overlap.
+// Before sm_90 tiles are copied by ordinary loads, without overlap; before sm_80 there
+// is no kernel.
 
 #include <type_traits>
 
@@ -30,8 +31,6 @@
 #include "worker/ops/cuda/numbers.cuh"
 
 namespace weft::worker::ops::cuda {
-
-cudaError_t PreparePrefillAttention();  // prefill_attention.cu
 
 namespace decode {
 namespace {
@@ -279,6 +278,9 @@ __device__ void AttendUnit(const Params& p, const Piece& piece, int unit, TileSt
 template <class C>
 __global__ void __launch_bounds__(kThreads, C::kCtasPerSm)
     DecodeAttentionKernel(const __grid_constant__ Params p) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
+  __trap();  // DeviceFeatures::has_warp_products: not launched
+#else
   extern __shared__ __align__(128) unsigned char shared[];
   const int warp = threadIdx.x / kWarpLanes;
   uint64_t* barriers = reinterpret_cast<uint64_t*>(shared + C::kBarriersOffset);
@@ -338,18 +340,25 @@ __global__ void __launch_bounds__(kThreads, C::kCtasPerSm)
     MergeIfLast<C>(p, first);
     first = last;
   }
+#endif
 }
 
 // ---- the host's side ----
 
-// Calls function(Config) with the configuration of these types.
+// Up to so many rows the configuration for few is the faster one, the projections around
+// it considered. It takes any number: the other one's rings do not fit every device.
+constexpr int kFewRows = 16;
+
+// Calls function(Config) with the configuration of these types for so many rows.
 template <class Function>
-cudaError_t WithConfig(DType dtype, KvFormat format, int head_dim, bool few_rows,
-                       Function function) {
+cudaError_t WithConfig(DType dtype, KvFormat format, int head_dim, int num_rows,
+                       const DeviceFeatures& device, Function function) {
   const auto with_rows = [&](auto element, auto is_fp8, auto dim) {
     using T = decltype(element);
     constexpr bool kIsFp8 = decltype(is_fp8)::value;
     constexpr int kDim = decltype(dim)::value;
+    const bool few_rows =
+        num_rows <= kFewRows || Config<T, kDim, kIsFp8, false>::kSharedBytes > device.shared_bytes;
     return few_rows ? function(Config<T, kDim, kIsFp8, true>())
                     : function(Config<T, kDim, kIsFp8, false>());
   };
@@ -380,10 +389,6 @@ int HeadTiles(const AttentionShape& shape) {
 // tokens is not cut finer in any case (MinUnits), and its place is found faster.
 constexpr int kEnoughCtasPerItem = 16;
 
-// Up to so many rows the configuration for few is the faster one, the projections around
-// it considered.
-constexpr int kFewRows = 16;
-
 Params ParamsOf(const AttentionArgs& args, int num_ctas, int num_sms) {
   const AttentionShape& shape = args.shape;
   Params p;
@@ -403,19 +408,21 @@ Params ParamsOf(const AttentionArgs& args, int num_ctas, int num_sms) {
 }  // namespace
 }  // namespace decode
 
-size_t AttentionWorkspaceBytes(AttentionShape shape, int max_decode_rows, int num_sms) {
+size_t AttentionWorkspaceBytes(AttentionShape shape, int max_decode_rows,
+                               const DeviceFeatures& device) {
   const size_t num_items =
       size_t{1} * max_decode_rows * shape.num_kv_heads * decode::HeadTiles(shape);
-  return decode::SlotBytes(shape.head_dim, num_sms) + num_items * sizeof(int);
+  return decode::SlotBytes(shape.head_dim, device.num_sms) + num_items * sizeof(int);
 }
 
-cudaError_t PrepareAttention() {
+cudaError_t PrepareDecodeAttention(const DeviceFeatures& device) {
+  if (!device.has_warp_products()) return cudaSuccess;
   for (const DType dtype : {DType::kBFloat16, DType::kFloat16}) {
     for (const KvFormat format : {KvFormat::kSameAsModel, KvFormat::kFp8}) {
       for (const int head_dim : {64, 128}) {
-        for (const bool few_rows : {false, true}) {
+        for (const int num_rows : {decode::kFewRows + 1, decode::kFewRows}) {
           const cudaError_t error =
-              decode::WithConfig(dtype, format, head_dim, few_rows, [](auto config) {
+              decode::WithConfig(dtype, format, head_dim, num_rows, device, [](auto config) {
                 using C = decltype(config);
                 return AllowSharedBytes(decode::DecodeAttentionKernel<C>, C::kSharedBytes);
               });
@@ -424,22 +431,23 @@ cudaError_t PrepareAttention() {
       }
     }
   }
-  return PreparePrefillAttention();
+  return cudaSuccess;
 }
 
-cudaError_t DecodeAttention(const AttentionArgs& args, int num_sms, cudaStream_t stream) {
+cudaError_t DecodeAttention(const AttentionArgs& args, const DeviceFeatures& device,
+                            cudaStream_t stream) {
   if (args.num_decode_rows == 0) return cudaSuccess;
-  const bool few_rows = args.num_decode_rows <= decode::kFewRows;
-  return decode::WithConfig(
-      args.dtype, args.kv_format, args.shape.head_dim, few_rows, [&](auto config) {
-        using C = decltype(config);
-        Grid grid;
-        grid.blocks = dim3(num_sms * C::kCtasPerSm);
-        grid.threads = dim3(decode::kThreads);
-        grid.shared_bytes = C::kSharedBytes;
-        return Launch(decode::DecodeAttentionKernel<C>, grid, stream,
-                      decode::ParamsOf(args, num_sms * C::kCtasPerSm, num_sms));
-      });
+  if (!device.has_warp_products()) return cudaErrorNotSupported;
+  return decode::WithConfig(args.dtype, args.kv_format, args.shape.head_dim, args.num_decode_rows,
+                            device, [&](auto config) {
+                              using C = decltype(config);
+                              const int num_ctas = device.num_sms * C::kCtasPerSm;
+                              const Grid grid = {.blocks = dim3(num_ctas),
+                                                 .threads = dim3(decode::kThreads),
+                                                 .shared_bytes = C::kSharedBytes};
+                              return Launch(decode::DecodeAttentionKernel<C>, grid, stream,
+                                            decode::ParamsOf(args, num_ctas, device.num_sms));
+                            });
 }
 
 }  // namespace weft::worker::ops::cuda

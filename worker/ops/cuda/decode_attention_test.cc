@@ -28,12 +28,6 @@ struct Heads {
   int num_kv_heads;
 };
 
-int NumSms() {
-  int count = 0;
-  EXPECT_EQ(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, 0), cudaSuccess);
-  return count;
-}
-
 // How one element of a head's key or value lies in the pool, spelled out apart from
 // KvTile's code.
 struct Layout {
@@ -77,16 +71,15 @@ class Step {
     std::vector<uint8_t> pool;
   };
 
-  // As on a device with num_sms multiprocessors.
-  Result Decode(int num_sms, int num_times = 1) const {
-    EXPECT_EQ(PrepareAttention(), cudaSuccess);
+  Result Decode(const DeviceFeatures& device, int num_times = 1) const {
+    EXPECT_EQ(PrepareDecodeAttention(device), cudaSuccess);
     const size_t bytes =
-        AttentionWorkspaceBytes(shape_, static_cast<int>(positions_.size()), num_sms);
+        AttentionWorkspaceBytes(shape_, static_cast<int>(positions_.size()), device);
     DeviceValues<uint8_t> workspace(std::vector<uint8_t>(bytes, 0));
     return Run([&](AttentionArgs& args) {
       args.workspace = workspace.data();
       for (int i = 0; i < num_times; ++i) {
-        EXPECT_EQ(DecodeAttention(args, num_sms, nullptr), cudaSuccess);
+        EXPECT_EQ(DecodeAttention(args, device, nullptr), cudaSuccess);
       }
     });
   }
@@ -309,9 +302,16 @@ void ExpectAllAgree(const Step& step, const Numbers& numbers) {
   ASSERT_NO_FATAL_FAILURE(step.ExpectStored(reference, StoreError(numbers)));
   ASSERT_NO_FATAL_FAILURE(step.ExpectAttended(reference, AttendError(numbers)));
   // 1: long ranges of many items; 7: cuts at odd places; the device's: short ranges.
-  for (const int num_sms : {1, 7, NumSms()}) {
-    SCOPED_TRACE("as on " + std::to_string(num_sms) + " SMs");
-    const Step::Result decoded = step.Decode(num_sms);
+  // 99 KiB: all that a block has of newer cards but the largest.
+  const DeviceFeatures device = CurrentDevice();
+  for (const auto& [num_sms, shared_bytes] :
+       {std::pair(1, device.shared_bytes), std::pair(7, device.shared_bytes),
+        std::pair(device.num_sms, device.shared_bytes), std::pair(device.num_sms, 99 << 10)}) {
+    SCOPED_TRACE("as on " + std::to_string(num_sms) + " SMs of " + std::to_string(shared_bytes));
+    DeviceFeatures as_on = device;
+    as_on.num_sms = num_sms;
+    as_on.shared_bytes = shared_bytes;
+    const Step::Result decoded = step.Decode(as_on);
     ASSERT_TRUE(decoded.pool == reference.pool) << "wrote other keys and values";
     ASSERT_NO_FATAL_FAILURE(step.ExpectAttended(decoded, AttendError(numbers)));
   }
@@ -321,6 +321,7 @@ class DecodeAttentionTest : public ::testing::TestWithParam<Numbers> {
  protected:
   void SetUp() override {
     if (!HasGpu()) GTEST_SKIP() << "needs a GPU";
+    if (!CurrentDevice().has_warp_products()) GTEST_SKIP() << "needs sm_80";
   }
   void ExpectAgreement(Heads heads, std::vector<int> positions) {
     ExpectAllAgree(Step(GetParam(), heads, std::move(positions), 1), GetParam());
@@ -358,8 +359,8 @@ TEST_P(DecodeAttentionTest, ThousandRows) {
 // The workspace is as before after each launch, and who comes last does not matter.
 TEST_P(DecodeAttentionTest, RunsAgainWithTheSameResult) {
   const Step step(GetParam(), {12, 2}, {900, 3, 200, 1500}, 3);
-  const Step::Result once = step.Decode(NumSms());
-  const Step::Result often = step.Decode(NumSms(), 50);
+  const Step::Result once = step.Decode(CurrentDevice());
+  const Step::Result often = step.Decode(CurrentDevice(), 50);
   EXPECT_TRUE(once.out == often.out);
   EXPECT_TRUE(once.pool == often.pool);
 }

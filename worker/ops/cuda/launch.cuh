@@ -1,11 +1,14 @@
 // Launching kernels that overlap with the one before them in the stream
-// (programmatic dependent launch, sm_90 and newer; elsewhere plain launches).
+// (programmatic dependent launch, sm_90 and newer; elsewhere plain launches, and
+// WaitForPrevious and LetNextStart do nothing).
 //
-// Every kernel of a step is launched with Launch and obeys two rules. Before
+// Every kernel of ours in a step is launched with Launch and obeys two rules. Before
 // WaitForPrevious it touches only what no kernel of the step writes, such as weights. And
 // every kernel does wait, in every block, whatever it has to do: the next kernel's
 // WaitForPrevious returns when this one has ended and its writes are visible, and so, one
-// by one, for all before. LetNextStart may be called as early as one likes.
+// by one, for all before. LetNextStart may be called as early as one likes. (cuBLASLt's
+// kernels are launched plainly: they start when all in front has ended, and have ended
+// before what follows starts.)
 //
 // RotaryAngles, behind the kernels that prepare a step, does not overlap with them: who
 // comes after it may take as written, even before WaitForPrevious, what they wrote (the
@@ -14,6 +17,8 @@
 
 #include <cuda_runtime.h>
 
+#include "worker/ops/cuda/device_features.h"
+
 namespace weft::worker::ops::cuda {
 
 struct Grid {
@@ -21,7 +26,7 @@ struct Grid {
   dim3 threads;
   size_t shared_bytes = 0;  // dynamic
   int cluster_blocks = 1;   // along x
-  bool overlaps = true;     // may start before the kernel in front has ended
+  bool overlaps = true;     // may start before the kernel in front has ended, where that exists
 };
 
 #ifdef __CUDACC__
@@ -55,17 +60,19 @@ cudaError_t Launch(void (*kernel)(Parameters...), const Grid& grid, cudaStream_t
   config.dynamicSmemBytes = grid.shared_bytes;
   config.stream = stream;
   cudaLaunchAttribute attributes[2] = {};
-  attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attributes[0].val.programmaticStreamSerializationAllowed = grid.overlaps ? 1 : 0;
-  config.numAttrs = 1;
-  if (grid.cluster_blocks > 1) {
-    attributes[1].id = cudaLaunchAttributeClusterDimension;
-    attributes[1].val.clusterDim.x = grid.cluster_blocks;
-    attributes[1].val.clusterDim.y = 1;
-    attributes[1].val.clusterDim.z = 1;
-    config.numAttrs = 2;
-  }
   config.attrs = attributes;
+  if (CurrentDevice().has_overlap()) {
+    cudaLaunchAttribute& overlap = attributes[config.numAttrs++];
+    overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+    overlap.val.programmaticStreamSerializationAllowed = grid.overlaps ? 1 : 0;
+  }
+  if (grid.cluster_blocks > 1) {
+    cudaLaunchAttribute& cluster = attributes[config.numAttrs++];
+    cluster.id = cudaLaunchAttributeClusterDimension;
+    cluster.val.clusterDim.x = grid.cluster_blocks;
+    cluster.val.clusterDim.y = 1;
+    cluster.val.clusterDim.z = 1;
+  }
   return cudaLaunchKernelEx(&config, kernel, static_cast<Parameters>(arguments)...);
 }
 

@@ -26,23 +26,14 @@ absl::StatusOr<std::unique_ptr<CudaOps>> CudaOps::Create(const CudaOpsOptions& o
 }
 
 absl::Status CudaOps::Init() {
-  int device = 0;
-  cudaDeviceProp properties;
-  if (auto e = cudaGetDevice(&device); e != cudaSuccess) return CudaError(e, "cudaGetDevice");
-  if (auto e = cudaGetDeviceProperties(&properties, device); e != cudaSuccess) {
-    return CudaError(e, "cudaGetDeviceProperties");
+  if (std::string why = WhyUnusable(device_); !why.empty()) {
+    return absl::FailedPreconditionError(why);
   }
-  if (properties.major < 9) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the CUDA backend needs compute capability 9.0 or newer; ", properties.name,
-                     " has ", properties.major, ".", properties.minor));
-  }
-  num_sms_ = properties.multiProcessorCount;
   if (auto e = cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking); e != cudaSuccess) {
     return CudaError(e, "cudaStreamCreate");
   }
-  for (auto prepare : {&PrepareSkinnyLinear, &PrepareAttention}) {
-    if (auto e = prepare(); e != cudaSuccess) return CudaError(e, "preparing kernels");
+  for (auto prepare : {&PrepareSkinnyLinear, &PrepareDecodeAttention, &PreparePrefillAttention}) {
+    if (auto e = prepare(device_); e != cudaSuccess) return CudaError(e, "preparing kernels");
   }
   auto blas = Blas::Create({.table_path = options_.gemm_table_path});
   if (!blas.ok()) return blas.status();
@@ -55,7 +46,7 @@ absl::Status CudaOps::Init() {
   const AttentionShape heads = {options_.heads.num_heads, options_.heads.num_kv_heads,
                                 options_.heads.head_dim};
   const auto workspace_bytes =
-      static_cast<int64_t>(AttentionWorkspaceBytes(heads, options_.max_single_rows, num_sms_));
+      static_cast<int64_t>(AttentionWorkspaceBytes(heads, options_.max_single_rows, device_));
   attention_workspace_ = memory_.TakeZeroed(workspace_bytes);
   scratch_bytes_ += workspace_bytes;
 
@@ -173,8 +164,8 @@ bool CudaOps::RunSkinny(SkinnyLinearArgs args, const Norm* norm) {
     args.norm_weight = norm->weight.const_data_ptr();
     args.epsilon = norm->epsilon;
   }
-  if (!FitsSkinnyLinear(args, num_sms_)) return false;
-  Check(SkinnyLinear(args, num_sms_, stream_), "linear of few tokens");
+  if (!FitsSkinnyLinear(args, device_)) return false;
+  Check(SkinnyLinear(args, device_, stream_), "linear of few tokens");
   return true;
 }
 
@@ -218,6 +209,12 @@ void CudaOps::Logits(const Batch& batch, const at::Tensor& x, const Norm& norm,
           /*bias=*/{}, /*accumulate=*/false, out);
 }
 
+// The plain kernel takes a step as a whole: what one of its parts needs, all of it gets.
+bool CudaOps::HasFastAttention(const Batch& batch) const {
+  if (options_.dtype == DType::kFloat32 || !device_.has_warp_products()) return false;
+  return batch.num_rows == batch.num_single_rows || device_.has_wgmma();
+}
+
 void CudaOps::Attention(at::Tensor qkv, const at::Tensor& cos, const at::Tensor& sin,
                         const Batch& batch, HeadShape shape, KvLayer kv, at::Tensor out) {
   const AttentionArgs args = {
@@ -238,17 +235,16 @@ void CudaOps::Attention(at::Tensor qkv, const at::Tensor& cos, const at::Tensor&
       .num_decode_rows = batch.num_single_rows,
       .num_prefill_rows = batch.num_rows - batch.num_single_rows,
       .num_prefill_tokens = batch.num_tokens - batch.num_single_rows,
-      .max_prefill_row_tokens = batch.max_row_tokens,
   };
-  if (options_.dtype == DType::kFloat32) {
+  if (!HasFastAttention(batch)) {
     return Check(ReferenceAttention(args, batch.num_rows, batch.num_tokens, stream_), "attention");
   }
   if (args.num_decode_rows > 0) {
-    Check(DecodeAttention(args, num_sms_, stream_), "decode attention");
+    Check(DecodeAttention(args, device_, stream_), "decode attention");
   }
   if (args.num_prefill_rows > 0) {
     Check(StorePrefillKv(args, stream_), "storing KV");
-    Check(PrefillAttention(args, num_sms_, stream_), "prefill attention");
+    Check(PrefillAttention(args, device_, stream_), "prefill attention");
   }
 }
 

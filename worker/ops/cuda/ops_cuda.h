@@ -1,9 +1,11 @@
 // ops.h on one NVIDIA GPU.
 //
 // Work goes to one stream. 16-bit models run on this folder's kernels and cuBLASLt;
-// float32, which is for comparing, on cuBLASLt and the plain attention kernels.
+// float32, which is for comparing, on cuBLASLt and the plain attention kernels. Where the
+// device lacks what a kernel needs (DeviceFeatures), cuBLASLt or the plain kernel does its
+// work.
 //
-// A call that CUDA refuses is remembered, and later ones do nothing: see error().
+// The first call that CUDA refuses is remembered: see error().
 #pragma once
 
 #include <cuda_runtime.h>
@@ -16,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "worker/ops/cuda/attention.h"
 #include "worker/ops/cuda/blas.h"
+#include "worker/ops/cuda/device_features.h"
 #include "worker/ops/cuda/device_memory.h"
 #include "worker/ops/cuda/skinny_linear.h"
 #include "worker/ops/dtype.h"
@@ -47,7 +50,7 @@ class CudaOps final : public Ops {
   // OK, or the first call that CUDA refused.
   absl::Status error() const { return error_; }
   cudaStream_t stream() const { return stream_; }
-  int num_sms() const { return num_sms_; }
+  int num_sms() const { return device_.num_sms; }
   DeviceMemory& memory() { return memory_; }
   const Blas& blas() const { return *blas_; }
 
@@ -72,6 +75,7 @@ class CudaOps final : public Ops {
   absl::Status Init();
   at::Tensor Make(at::IntArrayRef shape, at::ScalarType dtype);
   void Check(cudaError_t error, const char* what);
+  bool HasFastAttention(const Batch& batch) const;
   // The kernel for few tokens, if it takes this product; of norm(x) with `norm`.
   bool RunSkinny(SkinnyLinearArgs args, const Norm* norm);
   // Into normed_: of x, or of its rows.
@@ -81,7 +85,7 @@ class CudaOps final : public Ops {
 
   const CudaOpsOptions options_;
   cudaStream_t stream_ = nullptr;
-  int num_sms_ = 0;
+  const DeviceFeatures device_ = CurrentDevice();
   DeviceMemory memory_;
   std::unique_ptr<Blas> blas_;
   int64_t scratch_bytes_ = 0;

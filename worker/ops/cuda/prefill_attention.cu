@@ -1,4 +1,4 @@
-// Prefill attention for Hopper (sm_90a: wgmma and bulk copies; older cards run
+// Prefill attention for Hopper (sm_90a: wgmma and bulk copies; other cards run
 // ReferenceAttention).
 //
 // A block of threads attends with 128 query vectors of one row and one KV head: the
@@ -33,8 +33,6 @@
 #include "worker/ops/cuda/prefill_work.cuh"
 
 namespace weft::worker::ops::cuda {
-
-cudaError_t PreparePrefillAttention();
 
 namespace prefill {
 namespace {
@@ -106,6 +104,9 @@ __device__ void InitShared(Shared<kHeadDim>& shared) {
 template <class T, int kHeadDim, bool kFp8>
 __global__ void __launch_bounds__(kThreads, 1)
     PrefillKernel(const AttentionArgs args, Deal deal, float scale) {
+#if defined(__CUDA_ARCH__) && !defined(__CUDA_ARCH_FEAT_SM90_ALL)
+  __trap();  // DeviceFeatures::has_wgmma: not launched
+#else
   extern __shared__ __align__(1024) uint8_t shared_bytes[];
   Shared<kHeadDim>& shared = *reinterpret_cast<Shared<kHeadDim>*>(shared_bytes);
   LetNextStart();
@@ -120,6 +121,7 @@ __global__ void __launch_bounds__(kThreads, 1)
     ClaimRegisters<Registers<kFp8>::kConsumer>();
     Consume<T, kHeadDim>(args, deal, scale, shared);
   }
+#endif
 }
 
 // ---- host ----
@@ -174,12 +176,15 @@ cudaError_t ForKernels(const AttentionArgs& args, Call call) {
 }  // namespace
 }  // namespace prefill
 
-cudaError_t PrefillAttention(const AttentionArgs& args, int num_sms, cudaStream_t stream) {
-  return prefill::ForKernels(args,
-                             [&](auto kernels) { return kernels.Attend(args, num_sms, stream); });
+cudaError_t PrefillAttention(const AttentionArgs& args, const DeviceFeatures& device,
+                             cudaStream_t stream) {
+  if (!device.has_wgmma()) return cudaErrorNotSupported;
+  return prefill::ForKernels(
+      args, [&](auto kernels) { return kernels.Attend(args, device.num_sms, stream); });
 }
 
-cudaError_t PreparePrefillAttention() {
+cudaError_t PreparePrefillAttention(const DeviceFeatures& device) {
+  if (!device.has_wgmma()) return cudaSuccess;
   AttentionArgs args;
   args.num_prefill_tokens = 1;
   for (DType dtype : {DType::kBFloat16, DType::kFloat16}) {

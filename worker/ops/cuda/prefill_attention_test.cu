@@ -13,8 +13,6 @@
 
 namespace weft::worker::ops::cuda {
 
-cudaError_t PreparePrefillAttention();
-
 namespace {
 
 // Decides how many blocks share a row's keys: eight, in the smallest cases.
@@ -146,9 +144,11 @@ class Step {
       const int num_rows = args.num_decode_rows + args.num_prefill_rows;
       ASSERT_EQ(ReferenceAttention(args, num_rows, num_tokens_, nullptr), cudaSuccess);
     } else {
-      ASSERT_EQ(PreparePrefillAttention(), cudaSuccess);
+      DeviceFeatures device = CurrentDevice();
+      device.num_sms = kNumSms;
+      ASSERT_EQ(PreparePrefillAttention(device), cudaSuccess);
       ASSERT_EQ(StorePrefillKv(args, nullptr), cudaSuccess);
-      ASSERT_EQ(PrefillAttention(args, kNumSms, nullptr), cudaSuccess);
+      ASSERT_EQ(PrefillAttention(args, device, nullptr), cudaSuccess);
     }
     ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
   }
@@ -374,6 +374,7 @@ class PrefillAttentionTest : public ::testing::Test {
  protected:
   void SetUp() override {
     if (!HasGpu()) GTEST_SKIP() << "needs a GPU";
+    if (!CurrentDevice().has_wgmma()) GTEST_SKIP() << "needs sm_90a";
   }
 };
 

@@ -157,14 +157,30 @@ __device__ inline RowWorks WorksOfRow(const AttentionArgs& args, int row, int gr
           CeilDiv(num_tokens * group, kQueries)};
 }
 
+// Over the warp.
+__device__ __forceinline__ int WarpSum(int x) {
+#if __CUDA_ARCH__ >= 800
+  return __reduce_add_sync(kAllLanes, x);
+#else
+  return x;  // no such device runs this
+#endif
+}
+__device__ __forceinline__ int WarpMax(int x) {
+#if __CUDA_ARCH__ >= 800
+  return __reduce_max_sync(kAllLanes, x);
+#else
+  return x;
+#endif
+}
+
 // The level of the index'th work of the warp's rows, the highest levels first; `index`
 // becomes the work's place within the level.
 __device__ inline int LevelOf(const RowWorks& own, int* index) {
   const int end_level = own.first_level + own.num_works;
-  int level = 0, end = __reduce_max_sync(kAllLanes, end_level), above = 0;
+  int level = 0, end = WarpMax(end_level), above = 0;
   while (end - level > 1) {
     const int middle = (level + end) / 2;
-    const int count = __reduce_add_sync(kAllLanes, max(min(end_level - middle, own.num_works), 0));
+    const int count = WarpSum(max(min(end_level - middle, own.num_works), 0));
     if (count > *index) {
       level = middle;
     } else {
@@ -188,7 +204,7 @@ __device__ inline Work FindWork(const AttentionArgs& args, int number, Work* scr
   __syncwarp();
   for (int base = args.num_decode_rows; base < end_row; base += kWarpLanes) {
     const RowWorks own = WorksOfRow(args, base + lane, group);
-    const int total = __reduce_add_sync(kAllLanes, own.num_works);
+    const int total = WarpSum(own.num_works);
     if (index >= total) {
       index -= total;
       continue;

@@ -2,14 +2,14 @@
 
 #include "worker/ops/cuda/launch.cuh"
 #include "worker/ops/cuda/sampling.h"
+#include "worker/ops/cuda/sampling_cluster.cuh"
+#include "worker/ops/cuda/sampling_row.cuh"
 #include "worker/ops/cuda/sampling_search.cuh"
 
 namespace weft::worker::ops::cuda {
 namespace sampling {
 namespace {
 
-constexpr float kGreedyBelow = 1e-5f;
-constexpr float kLog2e = 1.44269504f;
 // Vectors that a thread has in flight at once: all that it loads of 151,936 logits.
 constexpr int kLoads = 10;
 
@@ -20,6 +20,63 @@ struct TopLists {
   uint64_t by_warp[2][kBlockWarps];  // of this block alone
 };
 
+constexpr int kBlockBuckets = kBuckets / kClusterBlocks;  // that a block sums
+
+struct SearchScratch {
+  uint32_t own_low[kBuckets];
+  uint32_t own_high[kBuckets];
+  Tally parts[kClusterBlocks][kBlockBuckets];  // all blocks' tallies that this block sums
+  Tally sums[kBuckets];
+  Tally groups[kGroups];
+};
+
+struct SummingInboxes {
+  Inbox parts;
+  Inbox sums;
+
+  __device__ void Init() {
+    parts.Init();
+    parts.Expect(kPartsBytes);
+    sums.Init();
+    sums.Expect(kSumsBytes);
+  }
+  static constexpr int kPartsBytes = sizeof(SearchScratch::parts);
+  static constexpr int kSumsBytes = sizeof(SearchScratch::sums) + sizeof(SearchScratch::groups);
+};
+
+// Each block sums a part of the buckets over the cluster, and hands it to every block.
+struct ClusterSumming {
+  using Scratch = SearchScratch;
+  using Inboxes = SummingInboxes;
+
+  __device__ static void Sum(Scratch& scratch, Inboxes& inboxes, int round) {
+    for (int i = threadIdx.x; i < kBuckets; i += kThreads) {
+      Send(&scratch.parts[ClusterRank()][i % kBlockBuckets], inboxes.parts, i / kBlockBuckets,
+           Tally{scratch.own_high[i]} << 32 | scratch.own_low[i]);
+    }
+    if (threadIdx.x < kBlockBuckets) SumBuckets(scratch, inboxes, round);
+    inboxes.sums.Wait(round);
+    if (threadIdx.x == 0) {
+      inboxes.parts.Expect(SummingInboxes::kPartsBytes);
+      inboxes.sums.Expect(SummingInboxes::kSumsBytes);
+    }
+  }
+
+  __device__ static void SumBuckets(Scratch& scratch, Inboxes& inboxes, int round) {
+    inboxes.parts.Wait(round);
+    Tally sum = 0;
+    for (int r = 0; r < kClusterBlocks; ++r) sum += scratch.parts[r][threadIdx.x];
+    const int bucket = ClusterRank() * kBlockBuckets + threadIdx.x;
+    for (int r = 0; r < kClusterBlocks; ++r) {
+      Send(&scratch.sums[bucket], inboxes.sums, r, sum);
+    }
+    const Tally group = WarpSum(sum);
+    if (Lane() < kClusterBlocks) {
+      Send(&scratch.groups[bucket / kWarp], inboxes.sums, Lane(), group);
+    }
+  }
+};
+
 // What the blocks of a cluster tell each other.
 struct Exchange {
   Board best;  // preferences
@@ -27,7 +84,7 @@ struct Exchange {
   Board mass;
   Board kept_mass;
   TopLists top;
-  SearchInboxes search;
+  SummingInboxes summing;
 
   __device__ void Init() {
     best.Init();
@@ -35,21 +92,8 @@ struct Exchange {
     mass.Init();
     kept_mass.Init();
     top.inbox.Init();
-    search.Init();
+    summing.Init();
   }
-};
-
-struct RowBest {
-  float logit;
-  int id;
-  float floor;  // at least kClusterWarps logits are not below it
-  bool usable;  // the model's logits are finite, and so is the best as adjusted
-};
-
-struct Row {
-  int index;
-  int slot;
-  int num_tokens;
 };
 
 // Of the row, in shared memory: cheaper to keep there than in registers or to read again.
@@ -58,8 +102,6 @@ struct Shared {
   SampledRow* answer;
   Exchange exchange;
 };
-
-__device__ bool IsFinite(float x) { return (__float_as_uint(x) & 0x7f800000) != 0x7f800000; }
 
 __device__ Slice SliceOf(float* logits, int vocab_size, int slice_size, int per_thread) {
   Slice slice;
@@ -160,123 +202,6 @@ class Loader {
   float zero_ = 0;
 };
 
-__device__ void CopyWords(const void* from, void* to, int bytes) {
-  for (int i = threadIdx.x; i < bytes / 4; i += kThreads) {
-    static_cast<uint32_t*>(to)[i] = static_cast<const uint32_t*>(from)[i];
-  }
-}
-
-// As the reference rounds it: no fused multiply-add.
-__device__ float Penalized(float x, const SlotSampling& p, int num_in_output) {
-  x = x > 0 ? __fdiv_rn(x, p.repetition_penalty) : __fmul_rn(x, p.repetition_penalty);
-  if (num_in_output == 0) return x;
-  const float frequency = __fmul_rn(p.frequency_penalty, static_cast<float>(num_in_output));
-  return __fsub_rn(x, __fadd_rn(frequency, p.presence_penalty));
-}
-
-constexpr uint32_t kInPrompt = 0x80000000;
-
-// Counts the slot's tokens whose ids are [first_id, first_id + num_ids).
-__device__ void CountTokens(const int32_t* tokens, int num_tokens, int num_prompt_tokens,
-                            int first_id, int num_ids, uint32_t* counts) {
-  constexpr int kAtOnce = 8;  // in flight
-  for (int first = threadIdx.x; first < num_tokens; first += kAtOnce * kThreads) {
-    int32_t ids[kAtOnce];
-#pragma unroll
-    for (int i = 0; i < kAtOnce; ++i) {
-      const int t = first + i * kThreads;
-      ids[i] = t < num_tokens ? tokens[t] : -1;
-    }
-#pragma unroll
-    for (int i = 0; i < kAtOnce; ++i) {
-      const uint32_t place = static_cast<uint32_t>(ids[i] - first_id);
-      if (ids[i] < 0 || place >= num_ids) continue;
-      if (first + i * kThreads < num_prompt_tokens) {
-        atomicOr(&counts[place], kInPrompt);
-      } else {
-        atomicAdd(&counts[place], 1);
-      }
-    }
-  }
-}
-
-// As many ids at a time as there are `counts`.
-__device__ void ApplyPenalties(const Slice& slice, const SlotSampling& p, const int32_t* tokens,
-                               int num_tokens, uint32_t* counts, int num_counts) {
-  for (int first = 0; first < slice.size; first += num_counts) {
-    const int n = min(num_counts, slice.size - first);
-    for (int i = threadIdx.x; i < n; i += kThreads) counts[i] = 0;
-    __syncthreads();
-    CountTokens(tokens, num_tokens, p.num_prompt_tokens, slice.first_id + first, n, counts);
-    __syncthreads();
-    for (int i = threadIdx.x; i < n; i += kThreads) {
-      if (counts[i] == 0) continue;
-      float& x = slice.logits[first + i];
-      x = Penalized(x, p, static_cast<int>(counts[i] & ~kInPrompt));
-    }
-  }
-}
-
-__device__ bool HasPenalty(const SlotSampling& p) {
-  return p.repetition_penalty != 1 || p.presence_penalty != 0 || p.frequency_penalty != 0;
-}
-
-__device__ void ApplyBias(const Slice& slice, const SlotSampling& p, const int32_t* ids,
-                          const float* values) {
-  for (int i = threadIdx.x; i < p.num_bias; i += kThreads) {
-    const uint32_t place = static_cast<uint32_t>(ids[i] - slice.first_id);
-    if (place < slice.size) slice.logits[place] += values[i];
-  }
-}
-
-__device__ void MaskStops(const Slice& slice, const SlotSampling& p) {
-  for (int i = threadIdx.x; i < p.num_stop_ids; i += kThreads) {
-    const uint32_t place = static_cast<uint32_t>(p.stop_ids[i] - slice.first_id);
-    if (place < slice.size) slice.logits[place] = kMasked;
-  }
-}
-
-__device__ void ApplyMask(const Slice& slice, const uint32_t* allowed) {
-  for (int v = threadIdx.x; v < slice.num_vectors(); v += kThreads) {
-    const int id = slice.first_id + v * kVector;  // four bits of one word
-    const uint32_t bits = allowed[id / 32] >> (id % 32);
-    float* x = slice.logits + v * kVector;
-    for (int i = 0; i < kVector; ++i) {
-      if (!(bits >> i & 1)) x[i] = kMasked;
-    }
-  }
-}
-
-// Penalties, bias, stop tokens and mask, each if the row has it. False if none.
-__device__ bool Adjust(const SampleArgs& args, const Row& row, const SlotSampling& p,
-                       const Slice& slice, uint32_t* counts, int num_counts) {
-  const bool has_penalty = HasPenalty(p);
-  const bool has_stops =
-      row.num_tokens - p.num_prompt_tokens < p.min_tokens && p.num_stop_ids < args.vocab_size;
-  if (!has_penalty && p.num_bias == 0 && !has_stops && args.mask == nullptr) {
-    return false;
-  }
-  if (has_penalty) {
-    ApplyPenalties(slice, p, args.tokens + row.slot * args.token_stride, row.num_tokens, counts,
-                   num_counts);
-    __syncthreads();
-  }
-  if (p.num_bias > 0) {
-    const int64_t first = int64_t{row.slot} * kMaxBiasEntries;
-    ApplyBias(slice, p, args.bias_ids + first, args.bias_values + first);
-    __syncthreads();
-  }
-  if (has_stops) {
-    MaskStops(slice, p);
-    __syncthreads();
-  }
-  if (args.mask != nullptr) {
-    ApplyMask(slice, args.mask + row.index * args.mask_stride);
-    __syncthreads();
-  }
-  return true;
-}
-
 // The thread's best token.
 __device__ uint64_t ThreadBest(const Slice& slice) {
   float best = kMasked;
@@ -308,6 +233,7 @@ __device__ RowBest FindBest(uint64_t thread_best, Board& board) {
   row.logit = PreferredLogit(most);
   row.id = PreferredId(most);
   row.floor = PreferredLogit(least);
+  row.num_above = kClusterWarps;
   row.usable = most != kNonFinite && IsFinite(row.logit);
   return row;
 }
@@ -383,27 +309,6 @@ __device__ void WriteTop(TopLists& top, int count, float best, float log_sum, Sa
   if (Lane() == 0) answer->num_top = num_top;
 }
 
-__device__ void WriteToken(const SampleArgs& args, const Row& row, SampledRow* answer, int token,
-                           float logprob) {
-  answer->token = token;
-  answer->logprob = logprob;
-  args.tokens[row.slot * args.token_stride + row.num_tokens] = max(token, 0);
-  args.num_tokens[row.slot] = row.num_tokens + 1;
-}
-
-// The key beyond which top-k and top-p surely keep nothing, from what is known already.
-__device__ Key SearchEnd(const SlotSampling& p, const RowBest& best, uint64_t total, int vocab_size,
-                         bool has_top_k) {
-  if (has_top_k) {
-    return p.top_k <= kClusterWarps ? __float_as_uint(best.logit - best.floor) : kMaskedKey;
-  }
-  // Of the tokens that top-p drops, none is heavier than the last it keeps: were that
-  // lighter than this, all from it on would not hold 1 - p. Halved, to be sure.
-  const float mass = static_cast<float>(total) / kMassOne;
-  const float weight = 0.5f * (1 - p.top_p) * mass / vocab_size;
-  return min(kMaskedKey, __float_as_uint(-__logf(weight) * p.temperature * 1.001f));
-}
-
 // Weighs the row under temperature and filters, and draws. The one warp that has the
 // token gets its place in its slice; all others -1.
 __device__ int Draw(const SampleArgs& args, const Row& row, const SlotSampling& p,
@@ -416,9 +321,9 @@ __device__ int Draw(const SampleArgs& args, const Row& row, const SlotSampling& 
   Weighed mass = Weigh(slice, weigh, exchange.mass);
   const uint64_t* by_warp = exchange.mass.by_warp;
   if (has_cut) {
-    CutSearch search(scratch, exchange.search, slice, weigh, mass.row);
+    CutSearch<Slice, ClusterSumming> search(scratch, exchange.summing, slice, weigh, mass.row);
     search.Start(SearchEnd(p, best, mass.row, args.vocab_size, has_top_k));
-    using Measure = CutSearch::Measure;
+    using Measure = CutSearch<Slice, ClusterSumming>::Measure;
     // Top-k, then top-p, in one place: the instruction cache is small.
 #pragma unroll 1
     for (int by_count = 1; by_count >= 0; --by_count) {
@@ -451,6 +356,9 @@ struct KernelSizes {
 
 __global__ void __launch_bounds__(kThreads, 2)
     SampleKernel(const __grid_constant__ SampleArgs args, const KernelSizes sizes) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+  __trap();  // DeviceFeatures::has_clusters: not launched
+#else
   extern __shared__ float4 dynamic[];  // the slice's logits; scratch
   __shared__ Shared shared;
   float* logits = reinterpret_cast<float*>(dynamic);
@@ -511,6 +419,7 @@ __global__ void __launch_bounds__(kThreads, 2)
   if (is_first_warp) {
     WriteTop(exchange.top, max(p.num_logprobs, 0), best.logit, log_sum, shared.answer);
   }
+#endif
 }
 
 constexpr int RoundUp(int value, int multiple) {
@@ -520,19 +429,14 @@ constexpr int RoundUp(int value, int multiple) {
 }  // namespace
 }  // namespace sampling
 
-cudaError_t PrepareSampling() {
-  int device = 0, shared_bytes = 0;
+cudaError_t PrepareSampling(const DeviceFeatures& device) {
+  if (!device.has_clusters()) return cudaSuccess;
   cudaFuncAttributes attributes;
-  if (auto error = cudaGetDevice(&device)) return error;
-  if (auto error =
-          cudaDeviceGetAttribute(&shared_bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device)) {
-    return error;
-  }
   if (auto error = cudaFuncGetAttributes(&attributes, sampling::SampleKernel)) return error;
-  return AllowSharedBytes(sampling::SampleKernel, shared_bytes - attributes.sharedSizeBytes);
+  return AllowSharedBytes(sampling::SampleKernel, device.shared_bytes - attributes.sharedSizeBytes);
 }
 
-cudaError_t Sample(const SampleArgs& args, cudaStream_t stream) {
+cudaError_t Sample(const SampleArgs& args, const DeviceFeatures& device, cudaStream_t stream) {
   using namespace sampling;
   if (args.num_rows == 0) return cudaSuccess;
   if (args.vocab_size > kMaxVocab) return cudaErrorInvalidValue;
@@ -548,6 +452,10 @@ cudaError_t Sample(const SampleArgs& args, cudaStream_t stream) {
   grid.threads = dim3(kThreads);
   grid.shared_bytes = kThreads * sizes.per_thread * sizeof(float) + sizes.scratch_bytes;
   grid.cluster_blocks = kClusterBlocks;
+  if (!device.has_clusters() ||
+      grid.shared_bytes + sizeof(Shared) > static_cast<size_t>(device.shared_bytes)) {
+    return SampleInOneBlock(args, stream);
+  }
   return Launch(SampleKernel, grid, stream, args, sizes);
 }
 

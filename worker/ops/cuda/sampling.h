@@ -14,11 +14,15 @@
 
 #include <cstdint>
 
+#include "worker/ops/cuda/device_features.h"
+
 namespace weft::worker::ops::cuda {
 
 inline constexpr int kMaxBiasEntries = 1024;  // common/sampling.h: kMaxLogitBias
 inline constexpr int kMaxStopIds = 64;        // kMaxStopTokens
 inline constexpr int kMaxTopLogprobs = 20;    // kMaxLogprobs
+// Ids that a row may have: their masses are summed in 64 bits.
+inline constexpr int kMaxVocab = (1 << 19) - 1;
 
 // Uploaded when a sequence enters its slot. Stop ids differ from each other.
 struct SlotSampling {
@@ -49,7 +53,7 @@ struct SampledRow {
 };
 
 struct SampleArgs {
-  const float* logits = nullptr;  // [rows, vocab_stride]; not changed
+  const float* logits = nullptr;  // [rows, vocab_stride]; SampleInOneBlock adjusts them in place
   int64_t vocab_stride = 0;
   int vocab_size = 0;  // ids past it are padding and never sampled
   int num_rows = 0;    // rows with logits; captured in graphs
@@ -79,11 +83,15 @@ struct SampleArgs {
   const uint64_t* step = nullptr;
 };
 
-// Once per process and device, before the first launch or capture.
-cudaError_t PrepareSampling();
+// Once per process, before the first launch or capture.
+cudaError_t PrepareSampling(const DeviceFeatures& device);
 
-// Needs clusters of blocks (sm_90) and a vocabulary of at most about 300,000 ids; else
-// an error.
-cudaError_t Sample(const SampleArgs& args, cudaStream_t stream);
+// A cluster of blocks a row, or one, as the device and the vocabulary want it. The
+// vocabulary has at most 524,287 ids; else an error.
+cudaError_t Sample(const SampleArgs& args, const DeviceFeatures& device, cudaStream_t stream);
+
+// What Sample does where there are no clusters, or their blocks have too little shared
+// memory for the row's logits. Any device; the same tokens, more slowly.
+cudaError_t SampleInOneBlock(const SampleArgs& args, cudaStream_t stream);
 
 }  // namespace weft::worker::ops::cuda

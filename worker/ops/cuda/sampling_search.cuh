@@ -1,14 +1,13 @@
 // The last token that top-k and top-p keep, found without sorting: a histogram of the
-// tokens' distances over the whole cluster, then one of the bucket where the cut lies,
-// until the cut is known exactly.
+// tokens' distances over the whole row, then one of the bucket where the cut lies, until
+// the cut is known exactly.
 #pragma once
 
-#include "worker/ops/cuda/sampling_cluster.cuh"
+#include "worker/ops/cuda/sampling_row.cuh"
 
 namespace weft::worker::ops::cuda::sampling {
 
 constexpr int kBuckets = 1024;
-constexpr int kBlockBuckets = kBuckets / kClusterBlocks;  // that a block sums
 constexpr int kGroups = kBuckets / kWarp;
 static_assert(kGroups == kWarp, "a warp finds a group, then a bucket in it");
 
@@ -20,28 +19,6 @@ constexpr Tally kOneToken = Tally{1} << kMassBits;
 
 __device__ __forceinline__ uint64_t CountIn(Tally t) { return t >> kMassBits; }
 __device__ __forceinline__ uint64_t MassIn(Tally t) { return t & (kOneToken - 1); }
-
-struct SearchScratch {
-  uint32_t own_low[kBuckets];  // words of the tallies of this block's slice
-  uint32_t own_high[kBuckets];
-  Tally parts[kClusterBlocks][kBlockBuckets];  // all blocks' tallies that this block sums
-  Tally sums[kBuckets];                        // of the row
-  Tally groups[kGroups];                       // sums of kWarp of those
-};
-
-struct SearchInboxes {
-  Inbox parts;
-  Inbox sums;
-
-  __device__ void Init() {
-    parts.Init();
-    parts.Expect(kPartsBytes);
-    sums.Init();
-    sums.Expect(kSumsBytes);
-  }
-  static constexpr int kPartsBytes = sizeof(SearchScratch::parts);
-  static constexpr int kSumsBytes = sizeof(SearchScratch::sums) + sizeof(SearchScratch::groups);
-};
 
 // The keys that a histogram is of, [begin, end), and its buckets. The first histogram
 // has 128 buckets an octave of distances from 1/8 to 32; bucket 0 also has what is
@@ -72,11 +49,21 @@ struct Buckets {
 };
 static_assert(kBuckets == 1 << 10);
 
-// The search of one row. All threads of the cluster run it and find the same.
+// The search of one row. All threads that have a part of it run it and find the same.
+//
+// Summing::Scratch, in shared memory, has
+//   uint32_t own_low[kBuckets], own_high[kBuckets]   words of the tallies of this block's slice
+//   Tally sums[kBuckets], groups[kGroups]            of the row; sums of kWarp of those
+// and Summing::Sum(scratch, inboxes, round) makes the latter of the former, by way of
+// Summing::Inboxes if there are other blocks.
+template <class Slice, class Summing>
 class CutSearch {
  public:
-  __device__ CutSearch(SearchScratch& scratch, SearchInboxes& inboxes, const Slice& slice,
-                       const Weigher& weigh, uint64_t total)
+  using Scratch = typename Summing::Scratch;
+  using Inboxes = typename Summing::Inboxes;
+
+  __device__ CutSearch(Scratch& scratch, Inboxes& inboxes, const Slice& slice, const Weigher& weigh,
+                       uint64_t total)
       : scratch_(scratch),
         inboxes_(inboxes),
         slice_(slice),
@@ -106,8 +93,6 @@ class CutSearch {
     Tally in;
   };
 
-  // Tallies are filled by the block, then summed over the cluster, each block a part of
-  // the buckets, and handed to every block.
   __device__ void Fill(const Buckets& buckets) {
     for (int i = threadIdx.x; i < kBuckets; i += kThreads) {
       scratch_.own_low[i] = scratch_.own_high[i] = 0;
@@ -115,27 +100,18 @@ class CutSearch {
     __syncthreads();
     TallyTokens(buckets);
     __syncthreads();
-    for (int i = threadIdx.x; i < kBuckets; i += kThreads) {
-      Send(&scratch_.parts[ClusterRank()][i % kBlockBuckets], inboxes_.parts, i / kBlockBuckets,
-           Tally{scratch_.own_high[i]} << 32 | scratch_.own_low[i]);
-    }
-    if (threadIdx.x < kBlockBuckets) SumBuckets();
-    inboxes_.sums.Wait(round_);
-    if (threadIdx.x == 0) {
-      inboxes_.parts.Expect(SearchInboxes::kPartsBytes);
-      inboxes_.sums.Expect(SearchInboxes::kSumsBytes);
-    }
+    Summing::Sum(scratch_, inboxes_, round_);
     ++round_;
     is_first_ = buckets.first;
   }
 
   // Adds the thread's tokens to the block's tallies; most are out of the range.
   __device__ __forceinline__ void TallyTokens(const Buckets& buckets) {
-    const float* logits = slice_.logits + slice_.begin();
-    float next = logits[0];
-    for (int i = 1; i <= slice_.per_thread; ++i) {
+    const int num_own = slice_.num_own();
+    float next = slice_.Own(0);
+    for (int i = 1; i <= num_own; ++i) {
       const float logit = next;
-      next = logits[min(i, slice_.per_thread - 1)];  // before an atomic could hold it up
+      next = slice_.Own(min(i, num_own - 1));  // before an atomic could hold it up
       const Key key = weigh_.KeyOf(logit);
       if (key - buckets.begin >= buckets.end - buckets.begin) continue;
       const int bucket = buckets.Of(key);
@@ -149,20 +125,6 @@ class CutSearch {
     const uint32_t low = static_cast<uint32_t>(tally);
     const uint32_t carry = atomicAdd(&scratch_.own_low[bucket], low) > ~low;
     atomicAdd(&scratch_.own_high[bucket], static_cast<uint32_t>(tally >> 32) + carry);
-  }
-
-  __device__ void SumBuckets() {
-    inboxes_.parts.Wait(round_);
-    Tally sum = 0;
-    for (int r = 0; r < kClusterBlocks; ++r) sum += scratch_.parts[r][threadIdx.x];
-    const int bucket = ClusterRank() * kBlockBuckets + threadIdx.x;
-    for (int r = 0; r < kClusterBlocks; ++r) {
-      Send(&scratch_.sums[bucket], inboxes_.sums, r, sum);
-    }
-    const Tally group = WarpSum(sum);
-    if (Lane() < kClusterBlocks) {
-      Send(&scratch_.groups[bucket / kWarp], inboxes_.sums, Lane(), group);
-    }
   }
 
   __device__ static uint64_t Of(Measure measure, Tally tally) {
@@ -204,8 +166,8 @@ class CutSearch {
     }
   }
 
-  SearchScratch& scratch_;
-  SearchInboxes& inboxes_;
+  Scratch& scratch_;
+  Inboxes& inboxes_;
   const Slice slice_;
   const Weigher weigh_;
   const float scale_;        // of weights, for tallies
@@ -215,5 +177,18 @@ class CutSearch {
   int round_ = 0;
   bool is_first_ = false;  // the sums are those of first_
 };
+
+// The key beyond which top-k and top-p surely keep nothing, from what is known already.
+__device__ inline Key SearchEnd(const SlotSampling& p, const RowBest& best, uint64_t total,
+                                int vocab_size, bool has_top_k) {
+  if (has_top_k) {
+    return p.top_k <= best.num_above ? __float_as_uint(best.logit - best.floor) : kMaskedKey;
+  }
+  // Of the tokens that top-p drops, none is heavier than the last it keeps: were that
+  // lighter than this, all from it on would not hold 1 - p. Halved, to be sure.
+  const float mass = static_cast<float>(total) / kMassOne;
+  const float weight = 0.5f * (1 - p.top_p) * mass / vocab_size;
+  return min(kMaskedKey, __float_as_uint(-__logf(weight) * p.temperature * 1.001f));
+}
 
 }  // namespace weft::worker::ops::cuda::sampling

@@ -12,6 +12,7 @@
 
 #include "worker/engine/sampler.h"
 #include "worker/ops/cuda/sampling.h"
+#include "worker/ops/cuda/testing.h"
 
 namespace weft::worker::ops::cuda {
 namespace {
@@ -19,9 +20,11 @@ namespace {
 constexpr double kBorder = 1e-5;
 constexpr int kTokenStride = 96;
 
-bool HasGpu() {
-  int count = 0;
-  return cudaGetDeviceCount(&count) == cudaSuccess && count > 0;
+// How rows are sampled: as Sample does on this device, or by one block each.
+using Sampler = cudaError_t (*)(const SampleArgs&, cudaStream_t);
+
+cudaError_t SampleOnDevice(const SampleArgs& args, cudaStream_t stream) {
+  return Sample(args, CurrentDevice(), stream);
 }
 
 void Check(cudaError_t error) { ASSERT_EQ(error, cudaSuccess) << cudaGetErrorString(error); }
@@ -75,7 +78,7 @@ SlotSampling ToSlot(const Sequence& s) {
 
 // Rows in reverse order of slots, every third one padding; a step in the ring's second
 // round.
-std::vector<SampledRow> RunSample(std::vector<Sequence>& sequences, int vocab_size,
+std::vector<SampledRow> RunSample(Sampler sample, std::vector<Sequence>& sequences, int vocab_size,
                                   int vocab_stride) {
   const int num_slots = static_cast<int>(sequences.size());
   const int num_rows = num_slots + num_slots / 2;
@@ -115,7 +118,7 @@ std::vector<SampledRow> RunSample(std::vector<Sequence>& sequences, int vocab_si
       if (!s.allowed[i]) mask[size_t(row) * mask_stride + i / 32] &= ~(1u << i % 32);
     }
   }
-  Check(PrepareSampling());
+  Check(PrepareSampling(CurrentDevice()));
   SampleArgs args;
   args.logits = logits.data();
   args.vocab_stride = vocab_stride;
@@ -134,7 +137,7 @@ std::vector<SampledRow> RunSample(std::vector<Sequence>& sequences, int vocab_si
   args.ring_steps = kRingSteps;
   args.rows_per_step = num_rows;
   args.step = step.data();
-  Check(Sample(args, nullptr));
+  Check(sample(args, nullptr));
   Check(cudaDeviceSynchronize());
   std::vector<SampledRow> results;
   for (int slot = 0; slot < num_slots; ++slot) {
@@ -212,10 +215,10 @@ void ExpectSameLogprobs(const SampledRow& row, const TokenLogprobs& expected, bo
   }
 }
 
-void Compare(std::vector<Sequence> sequences, int vocab_size, int vocab_stride,
+void Compare(Sampler sample, std::vector<Sequence> sequences, int vocab_size, int vocab_stride,
              Comparison& comparison) {
   const std::vector<Sequence> before = sequences;
-  const std::vector<SampledRow> rows = RunSample(sequences, vocab_size, vocab_stride);
+  const std::vector<SampledRow> rows = RunSample(sample, sequences, vocab_size, vocab_stride);
   for (size_t i = 0; i < rows.size(); ++i) {
     SCOPED_TRACE("row " + std::to_string(i));
     std::vector<float> adjusted;
@@ -273,14 +276,14 @@ std::vector<SamplingParams> Combinations() {
   return all;
 }
 
-class CudaSampling : public ::testing::Test {
+class CudaSampling : public ::testing::TestWithParam<Sampler> {
  protected:
   void SetUp() override {
     if (!HasGpu()) GTEST_SKIP() << "no GPU";
   }
 };
 
-TEST_F(CudaSampling, TokensAreTheReferences) {
+TEST_P(CudaSampling, TokensAreTheReferences) {
   const uint32_t seed = 11;
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937 random(seed);
@@ -296,7 +299,7 @@ TEST_F(CudaSampling, TokensAreTheReferences) {
         s.tokens.resize(1 + random() % 20, 3);
         sequences.push_back(std::move(s));
       }
-      Compare(std::move(sequences), shape.vocab_size, shape.vocab_stride, total);
+      Compare(GetParam(), std::move(sequences), shape.vocab_size, shape.vocab_stride, total);
     }
   }
   EXPECT_LE(total.num_other, total.num_rows / 200) << "of " << total.num_rows;
@@ -304,7 +307,7 @@ TEST_F(CudaSampling, TokensAreTheReferences) {
 }
 
 // Logits rounded coarsely: ties at every cut, and more of them than any bucket holds apart.
-TEST_F(CudaSampling, TiesAreKeptTogether) {
+TEST_P(CudaSampling, TiesAreKeptTogether) {
   std::mt19937 random(12);
   Comparison total;
   for (const Shape& shape : kShapes) {
@@ -318,14 +321,14 @@ TEST_F(CudaSampling, TiesAreKeptTogether) {
       for (float& x : s.logits) x = std::round(x / step) * step;
       sequences.push_back(std::move(s));
     }
-    Compare(std::move(sequences), shape.vocab_size, shape.vocab_stride, total);
+    Compare(GetParam(), std::move(sequences), shape.vocab_size, shape.vocab_stride, total);
   }
   EXPECT_LE(total.num_other, total.num_rows / 200) << "of " << total.num_rows;
 }
 
 // Cuts where the first histogram cannot see them: far from the best, or all together
 // near it.
-TEST_F(CudaSampling, CutsMayLieAnywhere) {
+TEST_P(CudaSampling, CutsMayLieAnywhere) {
   std::mt19937 random(13);
   Comparison total;
   const Shape shape = {32'003, 32'003};
@@ -339,12 +342,12 @@ TEST_F(CudaSampling, CutsMayLieAnywhere) {
       sequences.push_back(std::move(s));
     }
   }
-  Compare(std::move(sequences), shape.vocab_size, shape.vocab_stride, total);
+  Compare(GetParam(), std::move(sequences), shape.vocab_size, shape.vocab_stride, total);
   EXPECT_LE(total.num_other, total.num_rows / 200) << "of " << total.num_rows;
 }
 
 // Greedy, so that a token tells the adjusted logits apart, and all logprobs that fit.
-TEST_F(CudaSampling, AdjustmentsAreTheReferences) {
+TEST_P(CudaSampling, AdjustmentsAreTheReferences) {
   std::mt19937 random(14);
   Comparison total;
   for (const Shape& shape : kShapes) {
@@ -383,12 +386,12 @@ TEST_F(CudaSampling, AdjustmentsAreTheReferences) {
       }
       sequences.push_back(std::move(s));
     }
-    Compare(std::move(sequences), shape.vocab_size, shape.vocab_stride, total);
+    Compare(GetParam(), std::move(sequences), shape.vocab_size, shape.vocab_stride, total);
   }
   EXPECT_LE(total.num_other, 2) << "of " << total.num_rows;
 }
 
-TEST_F(CudaSampling, OnlyTheNonFiniteRowFails) {
+TEST_P(CudaSampling, OnlyTheNonFiniteRowFails) {
   std::mt19937 random(15);
   for (const Shape& shape : kShapes) {
     SCOPED_TRACE("vocabulary " + std::to_string(shape.vocab_size));
@@ -402,7 +405,8 @@ TEST_F(CudaSampling, OnlyTheNonFiniteRowFails) {
       if (i % 2) s.logits[places[i / 2 % 3]] = bad[i / 6 % 3];
       sequences.push_back(std::move(s));
     }
-    const std::vector<SampledRow> rows = RunSample(sequences, shape.vocab_size, shape.vocab_stride);
+    const std::vector<SampledRow> rows =
+        RunSample(GetParam(), sequences, shape.vocab_size, shape.vocab_stride);
     for (int i = 0; i < 24; ++i) {
       EXPECT_EQ(rows[i].token < 0, i % 2 == 1) << "row " << i;
       EXPECT_EQ(rows[i].num_top, i % 2 ? 0 : 3);
@@ -410,27 +414,27 @@ TEST_F(CudaSampling, OnlyTheNonFiniteRowFails) {
   }
 }
 
-TEST_F(CudaSampling, ARowWithNothingAllowedFails) {
+TEST_P(CudaSampling, ARowWithNothingAllowedFails) {
   std::vector<Sequence> sequences(2);
   for (Sequence& s : sequences) s.logits = {1, 2, 3, 4, 5};
   sequences[1].allowed.assign(5, false);
-  const std::vector<SampledRow> rows = RunSample(sequences, 5, 5);
+  const std::vector<SampledRow> rows = RunSample(GetParam(), sequences, 5, 5);
   EXPECT_GE(rows[0].token, 0);
   EXPECT_EQ(rows[1].token, -1);
 }
 
-TEST_F(CudaSampling, ARowThatItsPenaltyMakesInfiniteFails) {
+TEST_P(CudaSampling, ARowThatItsPenaltyMakesInfiniteFails) {
   std::vector<Sequence> sequences(2);
   for (Sequence& s : sequences) s.logits = {100, 2, 3, 4, 5};
   sequences[0].params = {.top_k = 2, .top_p = 0.5f, .repetition_penalty = 1e-38f};
   std::vector<float> adjusted;
   EXPECT_EQ(Reference(sequences[0], adjusted).status, RowStatus::kNonFinite);
-  const std::vector<SampledRow> rows = RunSample(sequences, 5, 5);
+  const std::vector<SampledRow> rows = RunSample(GetParam(), sequences, 5, 5);
   EXPECT_EQ(rows[0].token, -1);
   EXPECT_GE(rows[1].token, 0);
 }
 
-TEST_F(CudaSampling, TheSameRowsAreTheSameTokens) {
+TEST_P(CudaSampling, TheSameRowsAreTheSameTokens) {
   std::mt19937 random(16);
   std::vector<Sequence> sequences;
   for (int i = 0; i < 200; ++i) {
@@ -443,9 +447,9 @@ TEST_F(CudaSampling, TheSameRowsAreTheSameTokens) {
   auto again = sequences;
   // In other company, too: each row's neighbours and place are others.
   std::vector<Sequence> half(sequences.begin() + 100, sequences.end());
-  const auto first = RunSample(sequences, 151'665, 151'936);
-  const auto second = RunSample(again, 151'665, 151'936);
-  const auto third = RunSample(half, 151'665, 151'936);
+  const auto first = RunSample(GetParam(), sequences, 151'665, 151'936);
+  const auto second = RunSample(GetParam(), again, 151'665, 151'936);
+  const auto third = RunSample(GetParam(), half, 151'665, 151'936);
   for (int i = 0; i < 200; ++i) {
     const SampledRow& same = i < 100 ? second[i] : third[i - 100];
     EXPECT_EQ(first[i].token, same.token);
@@ -455,7 +459,7 @@ TEST_F(CudaSampling, TheSameRowsAreTheSameTokens) {
 }
 
 // Every step appends to the history that the next one's penalties and noise are of.
-TEST_F(CudaSampling, StepsContinueAsTheReferenceDoes) {
+TEST_P(CudaSampling, StepsContinueAsTheReferenceDoes) {
   std::mt19937 random(17);
   std::vector<Sequence> sequences;
   for (int i = 0; i < 16; ++i) {
@@ -468,7 +472,7 @@ TEST_F(CudaSampling, StepsContinueAsTheReferenceDoes) {
   }
   std::vector<Sequence> expected = sequences;
   for (int step = 0; step < 40; ++step) {
-    RunSample(sequences, 1'003, 1'003);
+    RunSample(GetParam(), sequences, 1'003, 1'003);
     for (Sequence& s : expected) {
       std::vector<float> adjusted;
       s.tokens.push_back(Reference(s, adjusted).tokens.at(0));
@@ -478,7 +482,7 @@ TEST_F(CudaSampling, StepsContinueAsTheReferenceDoes) {
 }
 
 // Chi-square against the bound of its 1 - 1e-6 quantile (Wilson and Hilferty).
-TEST_F(CudaSampling, DrawsFollowTheDistribution) {
+TEST_P(CudaSampling, DrawsFollowTheDistribution) {
   constexpr int kTokens = 64, kRows = 512, kRounds = 40;
   std::mt19937 random(18);
   const std::vector<float> logits = RandomLogits(random, kTokens, false);
@@ -487,7 +491,9 @@ TEST_F(CudaSampling, DrawsFollowTheDistribution) {
     sequences[i] = {.params = {.seed = uint64_t(i)}, .logits = logits};
   std::vector<int> counts(kTokens);
   for (int round = 0; round < kRounds; ++round) {
-    for (const SampledRow& row : RunSample(sequences, kTokens, kTokens)) ++counts[row.token];
+    for (const SampledRow& row : RunSample(GetParam(), sequences, kTokens, kTokens)) {
+      ++counts[row.token];
+    }
   }
   double sum = 0, chi_square = 0;
   for (float x : logits) sum += std::exp(x);
@@ -497,6 +503,40 @@ TEST_F(CudaSampling, DrawsFollowTheDistribution) {
   }
   const double freedom = kTokens - 1, v = 2 / (9 * freedom);
   EXPECT_LT(chi_square, freedom * std::pow(1 - v + 4.75 * std::sqrt(v), 3));
+}
+
+INSTANTIATE_TEST_SUITE_P(Samplers, CudaSampling,
+                         ::testing::Values(&SampleOnDevice, &SampleInOneBlock),
+                         [](const auto& info) {
+                           return info.param == &SampleInOneBlock ? "OneBlock" : "OnDevice";
+                         });
+
+// All that decides is exact, and so the same however a row is spread over threads.
+TEST(SampleInOneBlock, GivesWhatTheClusterGives) {
+  if (!HasGpu()) GTEST_SKIP() << "no GPU";
+  std::mt19937 random(19);
+  for (const Shape& shape : kShapes) {
+    SCOPED_TRACE("vocabulary " + std::to_string(shape.vocab_size));
+    std::vector<Sequence> sequences;
+    for (SamplingParams p : Combinations()) {
+      p.seed = random();
+      p.num_logprobs = 3;
+      if (sequences.size() % 4 == 0) p.frequency_penalty = 0.5f;
+      Sequence s = {.params = p, .logits = RandomLogits(random, shape.vocab_size, true)};
+      s.tokens.resize(1 + random() % 20, 3);
+      sequences.push_back(std::move(s));
+    }
+    auto again = sequences;
+    const auto expected =
+        RunSample(&SampleOnDevice, sequences, shape.vocab_size, shape.vocab_stride);
+    const auto rows = RunSample(&SampleInOneBlock, again, shape.vocab_size, shape.vocab_stride);
+    for (size_t i = 0; i < rows.size(); ++i) {
+      EXPECT_EQ(rows[i].token, expected[i].token) << "row " << i;
+      EXPECT_EQ(rows[i].logprob, expected[i].logprob) << "row " << i;
+      EXPECT_EQ(rows[i].top_ids[2], expected[i].top_ids[2]) << "row " << i;
+      EXPECT_EQ(rows[i].top_logprobs[2], expected[i].top_logprobs[2]) << "row " << i;
+    }
+  }
 }
 
 }  // namespace

@@ -13,7 +13,11 @@ namespace {
 // large ones side by side are slower than one after the other: more than half. Measured
 // on an H200, whole steps.
 constexpr int kSharedBytesToOverlap = 128 * 1024;
-constexpr int kMaxSharedBytes = 224 * 1024;  // of 227, with what is static
+constexpr int kStaticSharedBytes = 3 * 1024;  // of the kernel, and some to spare
+
+int MaxSharedBytes(const DeviceFeatures& device) {
+  return device.shared_bytes - kStaticSharedBytes;
+}
 
 // Weight tiles whose sums a warp keeps before warps add theirs up.
 template <int kTokenTiles>
@@ -243,6 +247,9 @@ struct Consumer {
 template <class T, int kTokenTiles, bool kNorm, bool kInRegisters, Epilogue kEpilogue>
 __global__ void __launch_bounds__(kThreads, kTokenTiles == 1 ? 2 : 1)
     SkinnyLinearKernel(const __grid_constant__ Params params) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 900
+  __trap();  // DeviceFeatures::has_tensor_copies: not launched
+#else
   constexpr XPlace kPlace = PlaceOfX(kEpilogue, kNorm, kInRegisters);
   extern __shared__ __align__(1024) char shared[];
   __shared__ __align__(8) uint64_t barriers[2 * kMaxStages + 1];
@@ -277,6 +284,7 @@ __global__ void __launch_bounds__(kThreads, kTokenTiles == 1 ? 2 : 1)
   } else if (threadIdx.x == kConsumers) {
     Producer<kPlace, kEpilogue>{params}.Run(ring, x, x_barrier);
   }
+#endif
 }
 
 // ---- host ----
@@ -328,13 +336,14 @@ int FixedSharedBytes(const SkinnyLinearArgs& a, int num_sms) {
 
 // As deep a ring as leaves room for a neighbour, or at least the least one; never
 // deeper than there is to stream.
-int NumStages(const SkinnyLinearArgs& a, int num_sms) {
+int NumStages(const SkinnyLinearArgs& a, const DeviceFeatures& device) {
+  const int num_sms = device.num_sms, most_bytes = MaxSharedBytes(device);
   const int fixed = FixedSharedBytes(a, num_sms), slot = SlotBytes(a, num_sms);
   const int num_slots = DivideUp(NumTiles(a, num_sms), num_sms) * NumSlotsPerTile(a.k);
   const int most = std::min(kMaxStages, std::max(num_slots, kMinStages));
-  const int fits = (kSharedBytesToOverlap - fixed) / slot;
+  const int fits = (std::min(kSharedBytesToOverlap, most_bytes) - fixed) / slot;
   if (fits >= kMinStages) return std::min(fits, most);
-  return std::min((kMaxSharedBytes - fixed) / slot, most);
+  return std::min((most_bytes - fixed) / slot, most);
 }
 
 // Calls `use` with the kernel that fits.
@@ -389,15 +398,16 @@ cudaError_t WithKernel(const SkinnyLinearArgs& a, Use use) {
 }  // namespace
 }  // namespace skinny
 
-bool FitsSkinnyLinear(const SkinnyLinearArgs& a, int num_sms) {
+bool FitsSkinnyLinear(const SkinnyLinearArgs& a, const DeviceFeatures& device) {
   const bool norm = a.norm_weight != nullptr;
-  return a.dtype != DType::kFloat32 && a.num_tokens >= 1 &&
+  return device.has_tensor_copies() && a.dtype != DType::kFloat32 && a.num_tokens >= 1 &&
          a.num_tokens <= MaxSkinnyTokens(a.epilogue) && a.k % kMapColumns == 0 &&
          !(norm && a.epilogue == Epilogue::kAdd) &&
-         skinny::NumStages(a, num_sms) >= skinny::kMinStages;
+         skinny::NumStages(a, device) >= skinny::kMinStages;
 }
 
-cudaError_t PrepareSkinnyLinear() {
+cudaError_t PrepareSkinnyLinear(const DeviceFeatures& device) {
+  if (!device.has_tensor_copies()) return cudaSuccess;
   for (DType dtype : {DType::kBFloat16, DType::kFloat16}) {
     for (int num_tokens : {8, 16, 32}) {
       for (int k : {kMapColumns, 1 << 20}) {
@@ -410,8 +420,8 @@ cudaError_t PrepareSkinnyLinear() {
             args.num_tokens = num_tokens;
             args.k = k;
             args.norm_weight = norm ? &args : nullptr;  // any address: it is not read
-            const cudaError_t error = skinny::WithKernel(args, [](auto kernel) {
-              return AllowSharedBytes(kernel, skinny::kMaxSharedBytes);
+            const cudaError_t error = skinny::WithKernel(args, [&](auto kernel) {
+              return AllowSharedBytes(kernel, skinny::MaxSharedBytes(device));
             });
             if (error != cudaSuccess) return error;
           }
@@ -422,14 +432,16 @@ cudaError_t PrepareSkinnyLinear() {
   return cudaSuccess;
 }
 
-cudaError_t SkinnyLinear(const SkinnyLinearArgs& args, int num_sms, cudaStream_t stream) {
+cudaError_t SkinnyLinear(const SkinnyLinearArgs& args, const DeviceFeatures& device,
+                         cudaStream_t stream) {
   using namespace skinny;
-  if (!FitsSkinnyLinear(args, num_sms)) return cudaErrorInvalidValue;
+  if (!FitsSkinnyLinear(args, device)) return cudaErrorInvalidValue;
+  const int num_sms = device.num_sms;
   Params params = {};
   params.args = args;
   params.tile_rows = TileRows(args, num_sms);
   params.num_tiles = NumTiles(args, num_sms);
-  params.num_stages = NumStages(args, num_sms);
+  params.num_stages = NumStages(args, device);
   params.slot_bytes = SlotBytes(args, num_sms);
   const int weight_rows = args.n * (args.epilogue == Epilogue::kSiluMul ? 2 : 1);
   if (cudaError_t error = EncodeMatrix(args.weight, weight_rows, args.k, params.tile_rows,

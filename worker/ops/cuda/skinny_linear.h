@@ -13,13 +13,14 @@
 // as N: 1 to 8 tokens cost the same. Sums are in fp32.
 //
 // bf16 or fp16; 1 <= T <= MaxSkinnyTokens; K a multiple of 64; all pointers 16-byte
-// aligned; needs sm_90 (tensor copies).
+// aligned; needs has_tensor_copies.
 #pragma once
 
 #include <cuda_runtime.h>
 
 #include <cstdint>
 
+#include "worker/ops/cuda/device_features.h"
 #include "worker/ops/dtype.h"
 
 namespace weft::worker::ops::cuda {
@@ -49,12 +50,13 @@ struct SkinnyLinearArgs {
 // has one tile and needs each number of x once, later than for the others.
 constexpr int MaxSkinnyTokens(Epilogue epilogue) { return epilogue == Epilogue::kAdd ? 32 : 16; }
 
-// Whether the kernel takes this shape: x must fit shared memory.
-bool FitsSkinnyLinear(const SkinnyLinearArgs& args, int num_sms);
+// Whether the device has the kernel and it takes this shape: x must fit shared memory.
+bool FitsSkinnyLinear(const SkinnyLinearArgs& args, const DeviceFeatures& device);
 
-// Once per process and device, before the first launch or capture.
-cudaError_t PrepareSkinnyLinear();
+// Once per process, before the first launch or capture.
+cudaError_t PrepareSkinnyLinear(const DeviceFeatures& device);
 
-cudaError_t SkinnyLinear(const SkinnyLinearArgs& args, int num_sms, cudaStream_t stream);
+cudaError_t SkinnyLinear(const SkinnyLinearArgs& args, const DeviceFeatures& device,
+                         cudaStream_t stream);
 
 }  // namespace weft::worker::ops::cuda

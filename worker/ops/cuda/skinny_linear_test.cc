@@ -18,12 +18,19 @@ class SkinnyLinearTest : public ::testing::TestWithParam<Case> {
  protected:
   void SetUp() override {
     if (!HasGpu()) GTEST_SKIP() << "needs a GPU";
-    ASSERT_EQ(PrepareSkinnyLinear(), cudaSuccess);
-    ASSERT_EQ(cudaDeviceGetAttribute(&num_sms_, cudaDevAttrMultiProcessorCount, 0), cudaSuccess);
+    if (!CurrentDevice().has_tensor_copies()) GTEST_SKIP() << "needs sm_90";
+    ASSERT_EQ(PrepareSkinnyLinear(CurrentDevice()), cudaSuccess);
+  }
+
+  void Check(DType dtype, Epilogue epilogue, bool norm) {
+    CheckOn(CurrentDevice(), dtype, epilogue, norm);
+    DeviceFeatures small = CurrentDevice();
+    small.shared_bytes = 99 << 10;  // as on sm_120
+    CheckOn(small, dtype, epilogue, norm);
   }
 
   // Against sums in double of the rounded inputs.
-  void Check(DType dtype, Epilogue epilogue, bool norm) {
+  void CheckOn(const DeviceFeatures& device, DType dtype, Epilogue epilogue, bool norm) {
     const int num_tokens = GetParam().num_tokens, n = GetParam().n, k = GetParam().k;
     if (num_tokens > MaxSkinnyTokens(epilogue)) return;  // refused
     std::mt19937 random(num_tokens * 7919 + n * 31 + k);
@@ -53,8 +60,11 @@ class SkinnyLinearTest : public ::testing::TestWithParam<Case> {
       args.epsilon = 1e-6f;
     }
     if (epilogue == Epilogue::kStore) args.bias = d_bias.data();
-    ASSERT_TRUE(FitsSkinnyLinear(args, num_sms_));
-    ASSERT_EQ(SkinnyLinear(args, num_sms_, nullptr), cudaSuccess);
+    if (!FitsSkinnyLinear(args, device)) {
+      ASSERT_NE(device.shared_bytes, CurrentDevice().shared_bytes);
+      return;
+    }
+    ASSERT_EQ(SkinnyLinear(args, device, nullptr), cudaSuccess);
     ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
     const std::vector<float> got = d_out.Read();
 
@@ -83,8 +93,6 @@ class SkinnyLinearTest : public ::testing::TestWithParam<Case> {
       }
     }
   }
-
-  int num_sms_ = 0;
 };
 
 constexpr DType kBf16 = DType::kBFloat16, kFp16 = DType::kFloat16;
