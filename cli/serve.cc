@@ -103,6 +103,8 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
   HandOn(flags, worker, "--max-num-seqs", "Sequences in one step")->check(CLI::Range(1, 1 << 16));
   HandOn(flags, worker, "--max-num-batched-tokens", "Tokens in one step")
       ->check(CLI::Range(1, 1 << 24));
+  flags.AddSwitch("--enforce-eager", options.enforce_eager,
+                  "GPU: no captured steps; starts sooner, decodes slower");
   HandOn(flags, worker, "--num-threads", "CPU threads of the model (default: one per core)")
       ->check(CLI::Range(1, 1024));
   HandOnChoice(flags, worker, "--simulated-gpu", {"H200", "T4", "CPU"},
@@ -186,6 +188,8 @@ absl::StatusOr<RunnerOptions> Commands(ServeOptions options, const std::string& 
   TierCommand worker_command = common("weft-worker", options.worker_admin_port);
   worker_command.argv.push_back(absl::StrCat("--model=", options.model));
   worker_command.argv.push_back(absl::StrCat("--scheduler=", scheduler));
+  worker_command.argv.push_back(
+      absl::StrCat("--enforce-eager=", options.enforce_eager ? "true" : "false"));
   Append(options.worker, worker_command.argv);
 
   TierCommand gateway_command = common("weft-gateway", options.gateway_admin_port);

@@ -29,6 +29,7 @@ struct ServeOptions {
   double drain_timeout = 30;
   LogOptions log;
   bool enable_prefix_caching = true;
+  bool enforce_eager = false;
   // Flags that the worker reads and this one only hands on: "--dtype" -> "float32".
   // An empty value was not given.
   std::map<std::string, std::string> worker;

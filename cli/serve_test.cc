@@ -56,9 +56,10 @@ struct Fixture : ::testing::Test {
 using ServeTest = Fixture;
 
 TEST_F(ServeTest, EachFlagGoesToItsTier) {
-  ASSERT_EQ(Parse({"--dtype", "float32", "--max-num-seqs=8", "--port", "8123", "--drain-timeout",
-                   "2.5", "--enable-prefix-caching=false", "--log-format", "json"}),
-            std::nullopt)
+  ASSERT_EQ(
+      Parse({"--dtype", "float32", "--max-num-seqs=8", "--port", "8123", "--drain-timeout", "2.5",
+             "--enable-prefix-caching=false", "--enforce-eager", "--log-format", "json"}),
+      std::nullopt)
       << errors;
   Build();
   EXPECT_THAT(Argv(Tier::kWorker), Contains("--dtype=float32"));
@@ -67,6 +68,7 @@ TEST_F(ServeTest, EachFlagGoesToItsTier) {
   EXPECT_THAT(Argv(Tier::kGateway), Contains("--drain-timeout=2.5"));
   EXPECT_THAT(Argv(Tier::kGateway), Not(Contains(StartsWith("--dtype"))));
   EXPECT_THAT(Argv(Tier::kScheduler), Contains("--enable-prefix-caching=false"));
+  EXPECT_THAT(Argv(Tier::kWorker), Contains("--enforce-eager=true"));
   for (Tier tier : kTiers) EXPECT_THAT(Argv(tier), Contains("--log-format=json"));
   EXPECT_EQ(commands.drain_timeout, Duration(2500));
 }

@@ -2,6 +2,7 @@
 
 #include "worker/engine/cuda/step_state.h"
 #include "worker/ops/cuda/launch.cuh"
+#include "worker/ops/cuda/row_search.cuh"
 
 namespace weft::worker {
 namespace {
@@ -10,6 +11,7 @@ using ops::cuda::Grid;
 using ops::cuda::kMaxBiasEntries;
 using ops::cuda::Launch;
 using ops::cuda::LetNextStart;
+using ops::cuda::RowOf;
 using ops::cuda::WaitForPrevious;
 
 constexpr int kThreads = 256;
@@ -35,20 +37,6 @@ __global__ void EnterSlotsKernel(const char* staging, SlotState slots) {
     slots.num_tokens[slot] = entry.num_tokens;
     slots.sampling[slot] = entry.sampling;
   }
-}
-
-// The row that a token belongs to: the last one that starts at or before it.
-__device__ int RowOf(const int32_t* row_starts, int num_rows, int token) {
-  int low = 0, high = num_rows - 1;
-  while (low < high) {
-    const int middle = (low + high + 1) / 2;
-    if (row_starts[middle] <= token) {
-      low = middle;
-    } else {
-      high = middle - 1;
-    }
-  }
-  return low;
 }
 
 __global__ void PrepareStepKernel(PrepareArgs args) {
@@ -89,7 +77,7 @@ __global__ void PrepareStepKernel(PrepareArgs args) {
   if (i < args.num_tokens) {
     int token = -1, position = -1;
     if (i < record.num_tokens) {
-      const int r = i < num_single ? i : RowOf(row_starts, num_rows, i);
+      const int r = i < num_single ? i : RowOf(row_starts, 0, num_rows, i);
       const RowRecord row = rows[r];
       position = row.first_position + i - row_starts[r];
       token = args.slots.tokens[row.slot * args.slots.token_stride + position];

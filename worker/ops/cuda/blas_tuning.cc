@@ -33,12 +33,13 @@ constexpr float kLaunchMicroseconds = 15;
 
 int64_t Aligned(int64_t bytes) { return (bytes + 255) / 256 * 256; }
 
-class DeviceMemory {
+// Device memory for as long as measuring takes.
+class Buffer {
  public:
-  DeviceMemory() = default;
-  ~DeviceMemory() { cudaFree(data_); }
-  DeviceMemory(const DeviceMemory&) = delete;
-  DeviceMemory& operator=(const DeviceMemory&) = delete;
+  Buffer() = default;
+  ~Buffer() { cudaFree(data_); }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
 
   cudaError_t Allocate(int64_t bytes) { return cudaMalloc(&data_, bytes); }
   char* data() const { return static_cast<char*>(data_); }
@@ -103,7 +104,7 @@ class GemmTimer {
   Layer& layer_;
   cudaStream_t stream_ = nullptr;
   cudaEvent_t start_ = nullptr, end_ = nullptr;
-  DeviceMemory weights_, x_, out_, fill_;
+  Buffer weights_, x_, out_, fill_;
   float fill_microseconds_ = 0;
   int64_t weight_bytes_ = 0;
   int64_t num_weights_ = 0;

@@ -105,7 +105,8 @@ struct Piece {
   int first_slot;
 };
 
-// a / b, rounded down, for 0 <= a < 2^24: shorter than the compiler's.
+// a / b, rounded down, for 0 <= a < 2^24 and a / b < 2^22 (there __fdividef, good to two
+// units in the last place, is off by less than one): shorter than the compiler's.
 __device__ inline int Quotient(int a, int b) {
   int quotient = static_cast<int>(__fdividef(static_cast<float>(a), static_cast<float>(b)));
   const int rest = a - quotient * b;

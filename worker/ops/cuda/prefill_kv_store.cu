@@ -6,6 +6,7 @@
 #include "worker/ops/cuda/launch.cuh"
 #include "worker/ops/cuda/numbers.cuh"
 #include "worker/ops/cuda/packed.cuh"
+#include "worker/ops/cuda/row_search.cuh"
 
 namespace weft::worker::ops::cuda {
 namespace {
@@ -39,21 +40,6 @@ __device__ __forceinline__ void RotatePieces(const AttentionArgs& args, int toke
     Rotate(pieces.low[i + 2], pieces.high[i + 2], cos.z, sin.z);
     Rotate(pieces.low[i + 3], pieces.high[i + 3], cos.w, sin.w);
   }
-}
-
-// The last of the prefill rows that starts at or before `token`.
-__device__ __forceinline__ int RowOf(const AttentionArgs& args, int token) {
-  int row = args.num_decode_rows;
-  int end = args.num_decode_rows + args.num_prefill_rows;
-  while (end - row > 1) {
-    const int middle = (row + end) / 2;
-    if (args.row_starts[middle] <= token) {
-      row = middle;
-    } else {
-      end = middle;
-    }
-  }
-  return row;
 }
 
 // Eight numbers as e4m3.
@@ -126,7 +112,8 @@ __global__ void __launch_bounds__(kStoreThreads) StoreKernel(const AttentionArgs
   }
   const int kv_head = (vector - shape.num_heads) % shape.num_kv_heads;
   const int position = args.positions[token];
-  const int64_t block = args.blocks[args.block_starts[RowOf(args, token)] + position / kTileTokens];
+  const int row = RowOf(args.row_starts, args.num_decode_rows, args.num_prefill_rows, token);
+  const int64_t block = args.blocks[args.block_starts[row] + position / kTileTokens];
   uint8_t* tile =
       static_cast<uint8_t*>(args.kv) + (block * shape.num_kv_heads + kv_head) * Tile::kBytes;
   StorePieces<T, kHeadDim, kFp8>(

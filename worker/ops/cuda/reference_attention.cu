@@ -7,6 +7,7 @@
 #include "worker/ops/cuda/kv_layout.h"
 #include "worker/ops/cuda/launch.cuh"
 #include "worker/ops/cuda/numbers.cuh"
+#include "worker/ops/cuda/row_search.cuh"
 
 namespace weft::worker::ops::cuda {
 namespace {
@@ -30,20 +31,6 @@ struct Config {
     return Tile::ChunkOffset(token, byte / 16) + byte % 16;
   }
 };
-
-// The last row that starts at or before the token.
-__device__ int RowOf(const AttentionArgs& args, int num_rows, int token) {
-  int row = 0, end = num_rows;
-  while (end - row > 1) {
-    const int middle = (row + end) / 2;
-    if (args.row_starts[middle] <= token) {
-      row = middle;
-    } else {
-      end = middle;
-    }
-  }
-  return row;
-}
 
 template <class C>
 __device__ unsigned char* TileOf(const AttentionArgs& args, int row, int position, int kv_head) {
@@ -112,7 +99,7 @@ __global__ void RotateAndStoreKernel(AttentionArgs args, int num_rows) {
   const int token = blockIdx.x;
   const int position = args.positions[token];
   if (position < 0) return;
-  const int row = RowOf(args, num_rows, token);
+  const int row = RowOf(args.row_starts, 0, num_rows, token);
   const int lane = threadIdx.x % kWarpLanes;
   const auto [num_heads, num_kv_heads, head_dim] = args.shape;
   for (int head = threadIdx.x / kWarpLanes; head < num_heads + 2 * num_kv_heads; head += kWarps) {
@@ -187,7 +174,7 @@ __global__ void AttendKernel(AttentionArgs args, int num_rows) {
   const int head = blockIdx.x, token = blockIdx.y;
   const int position = args.positions[token];
   if (position < 0) return;
-  const int row = RowOf(args, num_rows, token);
+  const int row = RowOf(args.row_starts, 0, num_rows, token);
   const int warp = threadIdx.x / kWarpLanes, lane = threadIdx.x % kWarpLanes;
   const auto [num_heads, num_kv_heads, head_dim] = args.shape;
   const T* from = static_cast<const T*>(args.qkv) +
