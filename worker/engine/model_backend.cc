@@ -25,7 +25,9 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(const ModelBackendOptio
 }
 absl::StatusOr<bool> UsesGpu(const std::string& device) {
   if (device != "cuda") return false;
-  return absl::InvalidArgumentError("--device cuda: this worker was built without CUDA");
+  return absl::InvalidArgumentError(
+      "--backend cuda: this worker was built without CUDA; `make build PRESET=cuda` makes one with "
+      "it");
 }
 #endif
 
@@ -44,7 +46,7 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeModelBackend(const ModelBackendOpti
                                                           LoadFacts* facts) {
   if (options.device != "auto" && options.device != "cpu" && options.device != "cuda") {
     return absl::InvalidArgumentError(
-        absl::StrCat("--device must be auto, cpu or cuda, not ", options.device));
+        absl::StrCat("--backend must be auto, cpu or cuda, not ", options.device));
   }
   LoadFacts unused;
   LoadFacts& told = facts != nullptr ? *facts : unused;

@@ -113,6 +113,10 @@ absl::Status GpuIsUsable() {
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess) {
     cudaGetLastError();
+    // CUDA says so, too, where there is no driver at all.
+    if (error == cudaErrorInsufficientDriver) {
+      return absl::UnavailableError("no usable GPU: no NVIDIA driver, or one before CUDA 13");
+    }
     return absl::UnavailableError(absl::StrCat("no usable GPU: ", cudaGetErrorString(error)));
   }
   if (count == 0) return absl::UnavailableError("no GPU");
