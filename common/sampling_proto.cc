@@ -64,4 +64,12 @@ absl::Status FromProto(const v1::SamplingParams& proto, SamplingParams& p) {
   return absl::OkStatus();
 }
 
+bool IsWhole(const v1::PromptLogprobs& logprobs) {
+  const int count = logprobs.logprobs_size();
+  const auto num_alternatives = uint64_t{logprobs.num_top()} * static_cast<uint64_t>(count);
+  return logprobs.num_top() <= uint32_t{kMaxLogprobs} && logprobs.ranks_size() == count &&
+         static_cast<uint64_t>(logprobs.top_tokens_size()) == num_alternatives &&
+         static_cast<uint64_t>(logprobs.top_logprobs_size()) == num_alternatives;
+}
+
 }  // namespace weft

@@ -18,4 +18,7 @@ void ToProto(const SamplingParams& params, v1::SamplingParams& proto);
 // where they do not fit together (bias ids without values) or in an int.
 absl::Status FromProto(const v1::SamplingParams& proto, SamplingParams& params);
 
+// Its lists are as long as each other, and no more alternatives than may be asked for.
+bool IsWhole(const v1::PromptLogprobs& logprobs);
+
 }  // namespace weft

@@ -24,6 +24,9 @@ std::optional<SequenceEnd> KnownEnd(const Submission& submission,
   return std::nullopt;
 }
 
+constexpr char kPromptLogprobsLost[] =
+    "the prompt's logprobs were lost between scheduler and gateway";
+
 SequenceEnd Failure(std::string message) {
   return {.kind = SequenceEnd::Kind::kError, .message = std::move(message)};
 }
@@ -196,6 +199,11 @@ void Session::ReleaseHandle(Sequence& sequence) {
   sequence.handle = 0;
 }
 
+void Session::Fail(Sequences::iterator it, std::string message) {
+  ReleaseHandle(it->second);
+  End(it, Failure(std::move(message)));
+}
+
 void Session::End(Sequences::iterator it, const SequenceEnd& end) {
   const std::shared_ptr<SequenceSink> sink = std::move(it->second.sink);
   waiting_.erase(it->first);
@@ -239,16 +247,11 @@ void Session::OnPromptLogprobs(const v1::PromptLogprobsPart& part) {
 
   const v1::PromptLogprobs& logprobs = part.logprobs();
   const int64_t count = logprobs.logprobs_size();
-  const int64_t num_alternatives = count * int64_t{logprobs.num_top()};
   const int64_t first = logprobs.first_position();
   const int64_t num_known = sequence.num_prompt_logprobs + 1 - first;
-  if (first < 1 || num_known < 0 || logprobs.ranks_size() != count ||
-      logprobs.top_tokens_size() != num_alternatives ||
-      logprobs.top_logprobs_size() != num_alternatives ||
+  if (!IsWhole(logprobs) || first < 1 || num_known < 0 ||
       first + count > static_cast<int64_t>(sequence.submission.prompt->size())) {
-    ReleaseHandle(sequence);
-    End(it, Failure("the prompt's logprobs were lost between scheduler and gateway"));
-    return;
+    return Fail(it, kPromptLogprobsLost);
   }
   if (num_known >= count) return;  // computed once more
   sequence.recover_by.reset();
@@ -296,9 +299,7 @@ void Session::Deliver(Sequences::iterator it, size_t first_index, std::span<cons
   Sequence& sequence = it->second;
   if (sequence.num_kept) return;
   if (first_index > sequence.delivered.size()) {
-    ReleaseHandle(sequence);
-    End(it, Failure("output was lost between scheduler and gateway"));
-    return;
+    return Fail(it, "output was lost between scheduler and gateway");
   }
   const size_t num_known = std::min(sequence.delivered.size() - first_index, tokens.size());
   tokens = tokens.subspan(num_known);
@@ -307,11 +308,7 @@ void Session::Deliver(Sequences::iterator it, size_t first_index, std::span<cons
   const bool lacks_prompt_logprobs =
       sequence.submission.sampling.num_prompt_logprobs &&
       sequence.num_prompt_logprobs + 1 < static_cast<int>(sequence.submission.prompt->size());
-  if (lacks_prompt_logprobs) {
-    ReleaseHandle(sequence);
-    End(it, Failure("the prompt's logprobs were lost between scheduler and gateway"));
-    return;
-  }
+  if (lacks_prompt_logprobs) return Fail(it, kPromptLogprobsLost);
 
   sequence.recover_by.reset();
   sequence.delivered.insert(sequence.delivered.end(), tokens.begin(), tokens.end());

@@ -157,6 +157,7 @@ class Session {
   void ReleaseHandle(Sequence& sequence);  // cancels it on the stream
   // Removes the sequence and tells its owner.
   void End(Sequences::iterator it, const SequenceEnd& end);
+  void Fail(Sequences::iterator it, std::string message);  // and the scheduler hears of it
   v1::GatewayFrame& Outgoing();
 
   bool AcceptFrame(const v1::SchedulerFrame& frame);

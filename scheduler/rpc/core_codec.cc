@@ -103,15 +103,6 @@ absl::StatusOr<core::WorkerLimits> FromProto(const v1::WorkerLimits& proto) {
   };
 }
 
-// False: the lists differ in length.
-bool IsWhole(const v1::PromptLogprobs& logprobs) {
-  const int count = logprobs.logprobs_size();
-  const auto num_alternatives = uint64_t{logprobs.num_top()} * static_cast<uint64_t>(count);
-  return logprobs.num_top() <= uint32_t{kMaxLogprobs} && logprobs.ranks_size() == count &&
-         static_cast<uint64_t>(logprobs.top_tokens_size()) == num_alternatives &&
-         static_cast<uint64_t>(logprobs.top_logprobs_size()) == num_alternatives;
-}
-
 absl::StatusOr<StepAnswer> FromProto(const v1::StepDone& proto) {
   if (proto.statuses_size() != proto.num_tokens_size()) {
     return absl::InvalidArgumentError("the row lists differ in length");

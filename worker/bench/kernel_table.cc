@@ -6,9 +6,9 @@
 #include <cstdio>
 #include <functional>
 
-#include "absl/strings/str_cat.h"
 #include "worker/bench/copy.h"
 #include "worker/model/qwen2.h"
+#include "worker/ops/cuda/cuda_status.h"
 #include "worker/ops/cuda/dummy_weights.h"
 #include "worker/ops/cuda/kv_layout.h"
 #include "worker/ops/cuda/ops_cuda.h"
@@ -18,11 +18,6 @@ namespace {
 
 using ops::Batch;
 using ops::cuda::CudaOps;
-
-absl::Status Status(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return absl::OkStatus();
-  return absl::InternalError(absl::StrCat(what, ": ", cudaGetErrorString(error)));
-}
 
 // What an operation has to move and to compute, at least.
 struct Work {
@@ -39,7 +34,7 @@ struct LayerWeights {
 struct DeviceBatch {
   Batch batch;
   DeviceBatch(CudaOps& ops, int num_rows, int num_tokens, int context) {
-    const int blocks_per_row = (context + num_tokens + ops::kBlockTokens - 1) / ops::kBlockTokens;
+    const int blocks_per_row = ops::BlocksFor(context + num_tokens);
     std::vector<int32_t> ids, positions, starts, block_starts, blocks, logits, sums;
     for (int r = 0; r < num_rows; ++r) {
       starts.push_back(static_cast<int>(ids.size()));
@@ -273,7 +268,7 @@ absl::Status PrintKernelTable(const KernelTableOptions& options) {
   for (int tokens : options.prefills) {
     if (auto s = table.Print("prefill", 1, tokens, 0); !s.ok()) return s;
   }
-  return Status(cudaDeviceSynchronize(), "the kernel table");
+  return ops::cuda::CudaStatus(cudaDeviceSynchronize(), "the kernel table");
 }
 
 }  // namespace weft::worker

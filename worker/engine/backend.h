@@ -66,6 +66,13 @@ struct RowResult {
   PromptLogprobs prompt_logprobs;       // of what the row computed, if the slot asked
 };
 
+// A logit of it was NaN or infinite: nothing else is told.
+inline RowResult NonFiniteRow() {
+  RowResult row;
+  row.status = RowStatus::kNonFinite;
+  return row;
+}
+
 struct StepResult {
   uint64_t step_id = 0;
   std::vector<RowResult> rows;  // by position in the command

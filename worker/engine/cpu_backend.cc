@@ -139,9 +139,7 @@ void CpuBackend::FindPromptLogprobs(const std::vector<StepRowPlan>& rows,
     });
   }
   for (int i = 0; i < num_wanted; ++i) {
-    if (is_finite[i]) continue;
-    results[wanted[i].first] = RowResult();
-    results[wanted[i].first].status = RowStatus::kNonFinite;
+    if (!is_finite[i]) results[wanted[i].first] = NonFiniteRow();
   }
 }
 
@@ -220,19 +218,10 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeCpuBackend(const ModelBackendOption
   if (!plan.ok()) return plan.status();
   ops::cpu::KvPool kv(model->heads(), opened->config.num_layers, plan->num_blocks,
                       TorchType(opened->dtype));
-  facts.kv_bytes = plan->num_blocks * bytes_per_block;
-  facts.num_blocks = plan->num_blocks;
-  facts.num_kv_tokens = int64_t{plan->num_blocks} * ops::kBlockTokens;
-  facts.max_context_tokens = plan->max_context_tokens;
+  const BackendLimits limits =
+      LimitsOf(*plan, bytes_per_block, /*max_steps_in_flight=*/1, options, *opened, facts);
   facts.kv_seconds = watch.LapSeconds();
 
-  const BackendLimits limits = {.num_blocks = plan->num_blocks,
-                                .block_tokens = ops::kBlockTokens,
-                                .max_rows = max_rows,
-                                .max_step_tokens = max_tokens,
-                                .max_steps_in_flight = 1,
-                                .max_context_tokens = plan->max_context_tokens,
-                                .vocab_size = opened->vocab_size};
   auto backend = std::make_unique<CpuBackend>(std::move(ops), std::move(model), std::move(kv),
                                               limits, opened->fingerprint);
   if (auto s = RunCanary(*backend); !s.ok()) return s;

@@ -1,4 +1,4 @@
-// A model on the CPU, behind Backend: a step is computed where it is begun.
+// A model on the CPU, behind Backend: a step is computed where it is awaited.
 #pragma once
 
 #include <memory>

@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/json_fields.h"
 #include "worker/model/digest.h"
+#include "worker/ops/batch.h"
 
 namespace weft::worker {
 namespace {
@@ -124,6 +125,22 @@ absl::StatusOr<OpenedModel> OpenModel(const ModelBackendOptions& options, Device
   facts.kv_dtype = kv_dtype;
   facts.num_parameters = model.config.num_parameters();
   return model;
+}
+
+BackendLimits LimitsOf(const KvPlan& plan, int64_t bytes_per_block, int max_steps_in_flight,
+                       const ModelBackendOptions& options, const OpenedModel& opened,
+                       LoadFacts& facts) {
+  facts.kv_bytes = plan.num_blocks * bytes_per_block;
+  facts.num_blocks = plan.num_blocks;
+  facts.num_kv_tokens = int64_t{plan.num_blocks} * ops::kBlockTokens;
+  facts.max_context_tokens = plan.max_context_tokens;
+  return {.num_blocks = plan.num_blocks,
+          .block_tokens = ops::kBlockTokens,
+          .max_rows = options.max_num_seqs,
+          .max_step_tokens = options.max_num_batched_tokens,
+          .max_steps_in_flight = max_steps_in_flight,
+          .max_context_tokens = plan.max_context_tokens,
+          .vocab_size = opened.vocab_size};
 }
 
 absl::Status RunCanary(Backend& backend) {

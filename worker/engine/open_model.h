@@ -1,5 +1,5 @@
-// What every device does before it allocates anything: the model directory is read
-// and checked, the number format chosen.
+// What every device does to load a model: the directory is read and checked, the number
+// format chosen, the limits told, the first steps tried.
 #pragma once
 
 #include <memory>
@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "worker/engine/backend.h"
+#include "worker/engine/memory.h"
 #include "worker/engine/model_backend.h"
 #include "worker/model/model_config.h"
 #include "worker/model/weight_source.h"
@@ -33,6 +34,11 @@ struct OpenedModel {
 // Errors name the file, tensor, field or flag to blame. Adds to facts' warnings.
 absl::StatusOr<OpenedModel> OpenModel(const ModelBackendOptions& options, DeviceTypes types,
                                       LoadFacts& facts);
+
+// Of a backend with this KV pool, which facts are told of.
+BackendLimits LimitsOf(const KvPlan& plan, int64_t bytes_per_block, int max_steps_in_flight,
+                       const ModelBackendOptions& options, const OpenedModel& opened,
+                       LoadFacts& facts);
 
 // A short prompt and the token behind it: weights that compute NaN, or kernels that do
 // on this machine, show here and not in a client's answer.

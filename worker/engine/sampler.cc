@@ -183,17 +183,13 @@ void SamplingState::Count(TokenId token, int in_output) {
 }
 
 RowResult SampleRow(const SamplingState& state, std::span<float> logits) {
-  RowResult result;
-  if (!AllFinite(logits)) {
-    result.status = RowStatus::kNonFinite;
-    return result;
-  }
+  if (!AllFinite(logits)) return NonFiniteRow();
   Adjust(state, logits);
   // A penalty of next to nothing can make it infinite.
   if (!std::isfinite(*std::max_element(logits.begin(), logits.end()))) {
-    result.status = RowStatus::kNonFinite;
-    return result;
+    return NonFiniteRow();
   }
+  RowResult result;
   if (!state.params().num_logprobs) {
     result.tokens = {Sample(state, logits)};
     return result;

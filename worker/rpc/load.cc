@@ -101,8 +101,7 @@ void LogFacts(const LoadFacts& facts) {
       facts.weight_bytes / kGib, facts.scratch_bytes / kGib, facts.kv_bytes / kGib);
   spdlog::info(
       "load: device {:.2f} s, files {:.2f} s, weights {:.2f} s, tuning {:.2f} s, KV {:.2f} s, "
-      "first "
-      "forward {:.2f} s, graphs {:.2f} s",
+      "first forward {:.2f} s, graphs {:.2f} s",
       facts.device_seconds, facts.files_seconds, facts.weights_seconds, facts.tuning_seconds,
       facts.kv_seconds, facts.canary_seconds, facts.graphs_seconds);
 }

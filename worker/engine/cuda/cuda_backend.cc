@@ -8,6 +8,7 @@
 #include "common/check.h"
 #include "worker/engine/cuda/die.h"
 #include "worker/engine/precise_timers.h"
+#include "worker/ops/cuda/cuda_status.h"
 #include "worker/ops/cuda/device_features.h"
 
 namespace weft::worker {
@@ -250,8 +251,8 @@ absl::Status CudaBackend::CaptureGraphs() {
     const cudaError_t error = cudaGraphInstantiate(&graph, captured, 0);
     cudaGraphDestroy(captured);
     if (error != cudaSuccess) {
-      return absl::InternalError(absl::StrCat("instantiating the graph of a step of ", size,
-                                              " rows: ", cudaGetErrorString(error)));
+      return ops::cuda::CudaStatus(
+          error, absl::StrCat("instantiating the graph of a step of ", size, " rows"));
     }
     graphs_.emplace_back(size, graph);
     CheckOrDie(cudaGraphUpload(graph, stream), "uploading a graph");
@@ -284,11 +285,8 @@ absl::StatusOr<StepResult> CudaBackend::Await() {
 }
 
 RowResult CudaBackend::ReadAnswer(const SampledRow& answer, bool wants_logprobs) const {
+  if (answer.token < 0) return NonFiniteRow();
   RowResult row;
-  if (answer.token < 0) {
-    row.status = RowStatus::kNonFinite;
-    return row;
-  }
   row.tokens = {answer.token};
   if (wants_logprobs) {
     row.logprobs.push_back(

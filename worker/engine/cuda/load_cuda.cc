@@ -13,6 +13,7 @@
 #include "worker/engine/open_model.h"
 #include "worker/engine/stopwatch.h"
 #include "worker/model/qwen2.h"
+#include "worker/ops/cuda/cuda_status.h"
 #include "worker/ops/cuda/device_features.h"
 #include "worker/ops/cuda/kv_layout.h"
 #include "worker/ops/cuda/ops_cuda.h"
@@ -28,27 +29,18 @@ using ops::cuda::CudaOps;
 // What the driver, loaded kernels and graphs may yet take.
 constexpr int64_t kReservedBytes = int64_t{768} << 20;
 
-struct Gpu {
-  std::string name;
+struct GpuMemory {
   int64_t total_bytes = 0;
   int64_t free_bytes = 0;
 };
 
-absl::StatusOr<Gpu> QueryGpu() {
-  cudaDeviceProp properties;
+absl::StatusOr<GpuMemory> QueryMemory() {
   size_t free_bytes = 0, total_bytes = 0;
-  if (auto e = cudaSetDevice(0); e != cudaSuccess) {
-    return absl::UnavailableError(absl::StrCat("no GPU: ", cudaGetErrorString(e)));
-  }
-  if (auto e = cudaGetDeviceProperties(&properties, 0); e != cudaSuccess) {
-    return absl::UnavailableError(cudaGetErrorString(e));
-  }
   if (auto e = cudaMemGetInfo(&free_bytes, &total_bytes); e != cudaSuccess) {
     return absl::UnavailableError(cudaGetErrorString(e));
   }
-  return Gpu{.name = properties.name,
-             .total_bytes = static_cast<int64_t>(total_bytes),
-             .free_bytes = static_cast<int64_t>(free_bytes)};
+  return GpuMemory{.total_bytes = static_cast<int64_t>(total_bytes),
+                   .free_bytes = static_cast<int64_t>(free_bytes)};
 }
 
 absl::Status FillWeights(const Qwen2& model, const OpenedModel& opened,
@@ -134,17 +126,20 @@ absl::Status GpuIsUsable() {
 absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(const ModelBackendOptions& options,
                                                          LoadFacts& facts) {
   Stopwatch watch;
-  const auto gpu = QueryGpu();  // makes CUDA's context, the longest part of it
-  if (!gpu.ok()) return gpu.status();
-  facts.device = absl::StrCat("cuda:0 ", gpu->name);
-  facts.memory_total_bytes = gpu->total_bytes;
-  facts.memory_available_bytes = gpu->free_bytes;
-  facts.device_seconds = watch.LapSeconds();
-
+  if (auto e = cudaSetDevice(0); e != cudaSuccess) {
+    return absl::UnavailableError(absl::StrCat("no GPU: ", cudaGetErrorString(e)));
+  }
+  const auto memory = QueryMemory();  // makes CUDA's context, the longest part of it
+  if (!memory.ok()) return memory.status();
   const ops::cuda::DeviceFeatures& device = ops::cuda::CurrentDevice();
   if (std::string why = WhyUnusable(device); !why.empty()) {
     return absl::FailedPreconditionError(why);
   }
+  facts.device = absl::StrCat("cuda:0 ", device.name);
+  facts.memory_total_bytes = memory->total_bytes;
+  facts.memory_available_bytes = memory->free_bytes;
+  facts.device_seconds = watch.LapSeconds();
+
   if (!device.has_wgmma()) {
     const int code = device.code_capability;
     facts.warnings.push_back(
@@ -164,10 +159,10 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(const ModelBackendOptio
   if (auto s = CheckShape(config, opened->dtype); !s.ok()) return s;
   facts.files_seconds = watch.LapSeconds();
 
-  if (opened->weight_bytes() > gpu->free_bytes) {
+  if (opened->weight_bytes() > memory->free_bytes) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the weights take ", opened->weight_bytes() >> 20, " MiB in ", facts.dtype,
-                     "; ", gpu->free_bytes >> 20, " MiB of ", gpu->name, " are free"));
+                     "; ", memory->free_bytes >> 20, " MiB of ", device.name, " are free"));
   }
   const ops::HeadShape heads = {config.num_heads, config.num_kv_heads, config.head_dim};
   auto ops = CudaOps::Create(
@@ -199,7 +194,7 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(const ModelBackendOptio
   }
   facts.tuning_seconds = watch.LapSeconds();
 
-  const auto now = QueryGpu();
+  const auto now = QueryMemory();
   if (!now.ok()) return now.status();
   const int context =
       options.max_model_len > 0 ? options.max_model_len : config.max_position_embeddings;
@@ -218,19 +213,10 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(const ModelBackendOptio
                             .max_num_seqs = options.max_num_seqs});
   if (!plan.ok()) return plan.status();
   std::vector<ops::KvLayer> kv = MakeKv(**ops, config, block_bytes * plan->num_blocks);
-  facts.kv_bytes = plan->num_blocks * block_bytes * config.num_layers;
-  facts.num_blocks = plan->num_blocks;
-  facts.num_kv_tokens = int64_t{plan->num_blocks} * ops::kBlockTokens;
-  facts.max_context_tokens = plan->max_context_tokens;
-  const BackendLimits limits = {.num_blocks = plan->num_blocks,
-                                .block_tokens = ops::kBlockTokens,
-                                .max_rows = options.max_num_seqs,
-                                .max_step_tokens = options.max_num_batched_tokens,
-                                .max_steps_in_flight = kGpuStepsInFlight,
-                                .max_context_tokens = plan->max_context_tokens,
-                                .vocab_size = opened->vocab_size};
+  const BackendLimits limits =
+      LimitsOf(*plan, block_bytes * config.num_layers, kGpuStepsInFlight, options, *opened, facts);
   if (auto e = ops::cuda::PrepareSampling(device); e != cudaSuccess) {
-    return absl::InternalError(absl::StrCat("preparing the sampler: ", cudaGetErrorString(e)));
+    return ops::cuda::CudaStatus(e, "preparing the sampler");
   }
   auto backend = std::make_unique<CudaBackend>(*std::move(ops), std::move(model), std::move(kv),
                                                limits, opened->fingerprint, facts.device);

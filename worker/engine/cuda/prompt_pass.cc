@@ -83,8 +83,7 @@ void PromptPass::Read(const PromptRows& wanted, uint64_t step,
     if (is_finite) {
       result.prompt_logprobs = std::move(logprobs);
     } else {
-      result = RowResult();
-      result.status = RowStatus::kNonFinite;
+      result = NonFiniteRow();
     }
   }
 }

@@ -8,22 +8,18 @@
 #include <thread>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "worker/engine/without_exceptions.h"
+#include "worker/ops/cuda/cuda_status.h"
 #include "worker/ops/cuda/dummy_weights.h"
 
 namespace weft::worker {
 namespace {
 
+using ops::cuda::CudaStatus;
+
 constexpr int kDefaultThreads = 8;  // more gain little: PCIe and the page cache are shared
 constexpr int kBuffers = 2;         // one is read into while the other is copied
 constexpr int64_t kPieceBytes = 8 << 20;
-
-absl::Status CudaStatus(cudaError_t error, const char* what) {
-  if (error == cudaSuccess) return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat("loading weights: ", what, ": ", cudaGetErrorString(error)));
-}
 
 // A part of an item that fits a buffer.
 struct Piece {
@@ -59,7 +55,9 @@ class Stager {
   absl::Status Open();
   // Reads it, and leaves the copy to the stream.
   absl::Status Pass(const WeightSource& source, const Piece& piece);
-  absl::Status Finish() { return CudaStatus(cudaStreamSynchronize(stream_), "copy"); }
+  absl::Status Finish() {
+    return CudaStatus(cudaStreamSynchronize(stream_), "loading weights: copy");
+  }
 
  private:
   char* memory_ = nullptr;
@@ -86,7 +84,7 @@ absl::Status Stager::Open() {
     error = cudaHostAlloc(reinterpret_cast<void**>(&memory_), kBuffers * kPieceBytes,
                           cudaHostAllocDefault);
   }
-  return CudaStatus(error, "pinned memory");
+  return CudaStatus(error, "loading weights: pinned memory");
 }
 
 absl::Status Stager::Pass(const WeightSource& source, const Piece& piece) {
@@ -94,13 +92,13 @@ absl::Status Stager::Pass(const WeightSource& source, const Piece& piece) {
   cudaEvent_t copied = copied_[next_];
   next_ = (next_ + 1) % kBuffers;
   // An event that was never recorded counts as past.
-  if (auto s = CudaStatus(cudaEventSynchronize(copied), "copy"); !s.ok()) return s;
+  if (auto s = CudaStatus(cudaEventSynchronize(copied), "loading weights: copy"); !s.ok()) return s;
   const auto read = source.ReadRange(piece.item->tensor, piece.item->dtype, piece.range, buffer);
   if (!read.ok()) return read;
   cudaError_t error =
       cudaMemcpyAsync(piece.target(), buffer, piece.num_bytes(), cudaMemcpyHostToDevice, stream_);
   if (error == cudaSuccess) error = cudaEventRecord(copied, stream_);
-  return CudaStatus(error, "copy");
+  return CudaStatus(error, "loading weights: copy");
 }
 
 // What the threads share.
@@ -134,7 +132,7 @@ class Upload {
 
 absl::Status Upload::Run(int num_threads) {
   int device = 0;
-  if (auto s = CudaStatus(cudaGetDevice(&device), "device"); !s.ok()) return s;
+  if (auto s = CudaStatus(cudaGetDevice(&device), "loading weights: device"); !s.ok()) return s;
   num_threads = std::min<int>(num_threads, static_cast<int>(pieces_.size()));
   {
     std::vector<std::jthread> threads;
@@ -144,7 +142,7 @@ absl::Status Upload::Run(int num_threads) {
 }
 
 void Upload::RunThread(int device) {
-  absl::Status status = CudaStatus(cudaSetDevice(device), "device");
+  absl::Status status = CudaStatus(cudaSetDevice(device), "loading weights: device");
   if (status.ok()) status = WithoutExceptions([&] { return PassPieces(); });
   if (status.ok()) return;
   stopped_ = true;
@@ -186,9 +184,9 @@ absl::Status UploadDummyWeights(std::span<const UploadItem> items) {
     const cudaError_t error = ops::cuda::FillWithDummy(
         {.key = formula.key, .center = formula.center, .half_width = formula.half_width},
         item.dtype, item.tensor.num_elements(), item.target, nullptr);
-    if (error != cudaSuccess) return CudaStatus(error, "dummy weights");
+    if (error != cudaSuccess) return CudaStatus(error, "loading weights: dummy weights");
   }
-  return CudaStatus(cudaStreamSynchronize(nullptr), "dummy weights");
+  return CudaStatus(cudaStreamSynchronize(nullptr), "loading weights: dummy weights");
 }
 
 }  // namespace weft::worker

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "worker/ops/cuda/cuda_status.h"
 #include "worker/ops/cuda/elementwise.h"
 #include "worker/ops/cuda/rms_norm.h"
 
@@ -12,10 +12,6 @@ namespace {
 
 // Where cuBLASLt's algorithms are measured; between them the next larger one's holds.
 constexpr int kTunedTokens[] = {1, 16, 32, 64, 96, 128, 192, 256, 384, 512, 1024, 2048, 4096, 8192};
-
-absl::Status CudaError(cudaError_t error, const char* what) {
-  return absl::InternalError(absl::StrCat(what, ": ", cudaGetErrorString(error)));
-}
 
 }  // namespace
 
@@ -30,10 +26,10 @@ absl::Status CudaOps::Init() {
     return absl::FailedPreconditionError(why);
   }
   if (auto e = cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking); e != cudaSuccess) {
-    return CudaError(e, "cudaStreamCreate");
+    return CudaStatus(e, "cudaStreamCreate");
   }
   for (auto prepare : {&PrepareSkinnyLinear, &PrepareDecodeAttention, &PreparePrefillAttention}) {
-    if (auto e = prepare(device_); e != cudaSuccess) return CudaError(e, "preparing kernels");
+    if (auto e = prepare(device_); e != cudaSuccess) return CudaStatus(e, "preparing kernels");
   }
   auto blas = Blas::Create({.table_path = options_.gemm_table_path});
   if (!blas.ok()) return blas.status();
@@ -58,7 +54,7 @@ absl::Status CudaOps::Init() {
   inverse_frequencies_ = static_cast<float*>(memory_.Take(inverse.size() * sizeof(float)));
   const auto e = cudaMemcpy(inverse_frequencies_, inverse.data(), inverse.size() * sizeof(float),
                             cudaMemcpyHostToDevice);
-  return e == cudaSuccess ? absl::OkStatus() : CudaError(e, "cudaMemcpy");
+  return CudaStatus(e, "cudaMemcpy");
 }
 
 CudaOps::~CudaOps() {
@@ -116,8 +112,7 @@ at::Tensor CudaOps::MakeScratch(at::IntArrayRef shape, at::ScalarType dtype) {
 }
 
 void CudaOps::Check(cudaError_t error, const char* what) {
-  if (error == cudaSuccess || !error_.ok()) return;
-  error_ = CudaError(error, what);
+  if (error_.ok()) error_ = CudaStatus(error, what);
 }
 
 void CudaOps::Embedding(const Batch& batch, const at::Tensor& table, at::Tensor out) {
