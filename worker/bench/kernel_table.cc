@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <functional>
+#include <numeric>
 
 #include "worker/bench/copy.h"
 #include "worker/model/qwen2.h"
@@ -12,6 +13,7 @@
 #include "worker/ops/cuda/dummy_weights.h"
 #include "worker/ops/cuda/kv_layout.h"
 #include "worker/ops/cuda/ops_cuda.h"
+#include "worker/ops/cuda/sampling.h"
 
 namespace weft::worker {
 namespace {
@@ -161,6 +163,9 @@ class Table {
         Time([&] { ops_.Logits(batch, x, layers_[0].attention_norm, head_, logits); });
     sum_us += head_us;
     Line("norm, head", head_us, product(c_.vocab_size, hidden, batch.num_logits));
+    const double sample_us = TimeSampling(logits);
+    sum_us += sample_us;
+    Line("sample, greedy", sample_us, {.bytes = static_cast<double>(logits.nbytes())});
     const double whole_us = Time([&] {
       ops_.Embedding(batch, head_, x);
       ops_.RotaryAngles(batch, c_.rope_theta, cos, sin);
@@ -175,7 +180,7 @@ class Table {
       ops_.Logits(batch, x, layers_[0].attention_norm, head_, logits);
     });
     std::printf("  %-28s %10.1f\n  %-28s %10.1f\n", "all of these, one by one", sum_us,
-                "the whole forward pass", whole_us);
+                "the forward pass at once", whole_us);
     std::fflush(stdout);
     return ops_.error();
   }
@@ -191,6 +196,45 @@ class Table {
   }
 
  private:
+  // Of rows whose sequences have one token each and want the best next one.
+  double TimeSampling(const at::Tensor& logits) {
+    ops::cuda::DeviceMemory& memory = ops_.memory();
+    const int num_rows = static_cast<int>(logits.size(0));
+    std::vector<int32_t> slots_of_rows(num_rows);
+    std::iota(slots_of_rows.begin(), slots_of_rows.end(), 0);
+    std::vector<ops::cuda::SlotSampling> greedy(num_rows, {.temperature = 0});
+    const auto upload = [&]<class T>(const std::vector<T>& values) {
+      auto* place = static_cast<T*>(memory.Take(values.size() * sizeof(T)));
+      cudaMemcpy(place, values.data(), values.size() * sizeof(T), cudaMemcpyHostToDevice);
+      return place;
+    };
+    // Each sampled token makes its sequence longer, up to the last place of its row.
+    constexpr int kTokensPerSlot = 1024;
+    const int64_t words = int64_t{num_rows} * sizeof(int32_t);
+    const ops::cuda::SampleArgs args = {
+        .logits = logits.const_data_ptr<float>(),
+        .vocab_stride = c_.vocab_size,
+        .vocab_size = c_.vocab_size,
+        .num_rows = num_rows,
+        .row_slots = upload(slots_of_rows),
+        .slots = upload(greedy),
+        .tokens = static_cast<int32_t*>(memory.TakeZeroed(words * kTokensPerSlot)),
+        .token_stride = kTokensPerSlot,
+        .num_tokens = static_cast<int32_t*>(memory.TakeZeroed(words)),
+        .ring = static_cast<ops::cuda::SampledRow*>(
+            memory.TakeZeroed(int64_t{num_rows} * sizeof(ops::cuda::SampledRow))),
+        .ring_steps = 1,
+        .rows_per_step = num_rows,
+        .step = static_cast<uint64_t*>(memory.TakeZeroed(sizeof(uint64_t)))};
+    constexpr int kTimes = 8;  // in one graph, whose launch counts too
+    return Time([&] {
+             for (int i = 0; i < kTimes; ++i) {
+               ops::cuda::Sample(args, ops::cuda::CurrentDevice(), ops_.stream());
+             }
+           }) /
+           kTimes;
+  }
+
   // Microseconds of one replay: the median of several rounds.
   double Time(const std::function<void()>& launch) {
     constexpr int kReplays = 5, kRounds = 7;
@@ -259,6 +303,9 @@ absl::Status PrintKernelTable(const KernelTableOptions& options) {
        .max_single_rows = max_rows,
        .gemm_table_path = options.gemm_table_path});
   if (!ops.ok()) return ops.status();
+  if (auto e = ops::cuda::PrepareSampling(ops::cuda::CurrentDevice()); e != cudaSuccess) {
+    return ops::cuda::CudaStatus(e, "preparing the sampler");
+  }
   if (auto s = (*ops)->Tune(c.qkv_size(), c.vocab_size); !s.ok()) return s;
   Table table(options, **ops);
   table.MeasureCopy();

@@ -362,15 +362,17 @@ TEST_F(CudaBackendTest, SampledStreamsAreTheSameAloneResumedAndAmongOthers) {
 // ---- a row that fails ----
 
 TEST_F(CudaBackendTest, NonFiniteRowEndsAloneAndLeavesNothing) {
+  // A token that the pass at the model's loading does not meet.
+  constexpr TokenId kDamaged = 8;
   for (const char* dtype : {"float32", "bfloat16"}) {
     const TinyModel shape = Heads64();
     TempDir dir;
     dir.Write("config.json", shape.ConfigJson());
     auto tensors = testing::DummyTensors(shape.Config());
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    for (auto& tensor : tensors) {  // token 5's embedding; the head is another matrix
+    for (auto& tensor : tensors) {  // an embedding; the head is another matrix
       if (tensor.name != "model.embed_tokens.weight") continue;
-      tensor.bytes.replace(5 * 256 * 4 + 12, 4,
+      tensor.bytes.replace(kDamaged * 256 * 4 + 12, 4,
                            std::string(reinterpret_cast<const char*>(&nan), 4));
     }
     dir.Write("model.safetensors", testing::SafetensorsBytes(tensors));
@@ -378,14 +380,14 @@ TEST_F(CudaBackendTest, NonFiniteRowEndsAloneAndLeavesNothing) {
 
     auto requests = SomeRequests(16);
     for (Request& request : requests) {
-      std::replace(request.prompt.begin(), request.prompt.end(), 5, 6);
-      request.sampling.logit_bias = {{5, -100.0f}};
+      std::replace(request.prompt.begin(), request.prompt.end(), kDamaged, 6);
+      request.sampling.logit_bias = {{kDamaged, -100.0f}};
     }
     const auto expected = RunRequests(*model, requests);
     auto damaged = requests;
-    damaged[3].prompt[9] = 5;     // in a prompt of 17
-    damaged[14].prompt[150] = 5;  // of 200
-    damaged[0].prompt[0] = 5;     // of one
+    damaged[3].prompt[9] = kDamaged;     // in a prompt of 17
+    damaged[14].prompt[150] = kDamaged;  // of 200
+    damaged[0].prompt[0] = kDamaged;     // of one
     for (int steps_in_flight : {1, 2}) {
       const auto outputs = RunRequests(*model, damaged, {.steps_in_flight = steps_in_flight});
       for (size_t i = 0; i < requests.size(); ++i) {

@@ -4,9 +4,9 @@
 // Work. A unit is one KV block (a tile) for up to eight query heads of one KV head (a
 // head tile). An item is one row and head tile; its units are adjacent, and items
 // follow each other row by row. The grid is fixed, since captured graphs replay it
-// with other contexts: each CTA takes an equal range of units, cut without regard
-// for items; or, with few items, up to an equal number of CTAs share each. The part of
-// an item in a CTA's range is a piece.
+// with other contexts: with few rows, each item has CTAs of its own, in number to its
+// length; else each CTA takes an equal range of units, cut without regard for items. The
+// part of an item in a CTA's range is a piece.
 //
 // A CTA's four warps take its units in turn. Each warp brings its tiles through a
 // private ring in shared memory, filled by the copy engine, across pieces. A piece
@@ -291,7 +291,7 @@ __global__ void __launch_bounds__(kThreads, C::kCtasPerSm)
   // there already (launch.cuh), and the first tiles come while the projection in front
   // still runs.
   if (!C::kFewRows) WaitForPrevious();
-  const Share share = p.ctas_per_item > 0 ? ShareOfItem(p) : ShareOfAll(p);
+  const Share share = p.has_own_ctas ? ShareOfItem(p) : ShareOfAll(p);
   if (share.begin == share.end) {
     WaitForPrevious();  // whoever waits for this kernel waits for those before it, too
     return;
@@ -347,7 +347,7 @@ __global__ void __launch_bounds__(kThreads, C::kCtasPerSm)
 
 // Up to so many rows the configuration for few is the faster one, the projections around
 // it considered. It takes any number: the other one's rings do not fit every device.
-constexpr int kFewRows = 16;
+constexpr int kFewRows = 64;
 
 // Calls function(Config) with the configuration of these types for so many rows.
 template <class Function>
@@ -385,10 +385,6 @@ int HeadTiles(const AttentionShape& shape) {
   return (shape.num_heads / shape.num_kv_heads + kTileHeads - 1) / kTileHeads;
 }
 
-// With this many CTAs for each item, a CTA has one item only: a context of up to 4096
-// tokens is not cut finer in any case (MinUnits), and its place is found faster.
-constexpr int kEnoughCtasPerItem = 16;
-
 Params ParamsOf(const AttentionArgs& args, int num_ctas, int num_sms) {
   const AttentionShape& shape = args.shape;
   Params p;
@@ -396,8 +392,8 @@ Params ParamsOf(const AttentionArgs& args, int num_ctas, int num_sms) {
   p.group = shape.num_heads / shape.num_kv_heads;
   p.head_tiles = HeadTiles(shape);
   p.items_per_row = shape.num_kv_heads * p.head_tiles;
-  const int ctas_per_item = num_ctas / (args.num_decode_rows * p.items_per_row);
-  p.ctas_per_item = ctas_per_item >= kEnoughCtasPerItem ? ctas_per_item : 0;
+  p.has_own_ctas = args.num_decode_rows <= kMaxRowsWithOwnCtas &&
+                   args.num_decode_rows * p.items_per_row <= num_ctas;
   p.score_scale = kLog2E / sqrtf(static_cast<float>(shape.head_dim));
   p.partials = static_cast<float*>(args.workspace);
   p.counters = reinterpret_cast<int*>(static_cast<unsigned char*>(args.workspace) +

@@ -349,6 +349,17 @@ TEST_P(DecodeAttentionTest, PaddedRowsAreLeftAlone) {
   ExpectAgreement({12, 2}, {-1, 40, -1, -1, 3, -1});
 }
 
+TEST_P(DecodeAttentionTest, RowsHaveCtasByTheirLength) {
+  ExpectAgreement({12, 2}, std::vector<int>(8, 519));
+  std::vector<int> positions(32, 40);
+  positions[5] = 1500;
+  positions[20] = -1;
+  positions[31] = 700;
+  ExpectAgreement({12, 2}, positions);
+  positions.push_back(90);  // one more than have their own
+  ExpectAgreement({12, 2}, positions);
+}
+
 TEST_P(DecodeAttentionTest, ThousandRows) {
   std::mt19937 random(7);
   std::vector<int> positions(1100);

@@ -63,7 +63,7 @@ struct Params {
   int group;          // query heads a KV head
   int head_tiles;     // a KV head
   int items_per_row;  // KV heads times head tiles
-  int ctas_per_item;  // with few items; else 0: ranges of units cut without regard for items
+  bool has_own_ctas;  // each item; else ranges of units are cut without regard for items
   float score_scale;  // to the exponent of 2
   float* partials;    // [CTA][2] slots
   int* counters;      // [row][item of the row], zero between launches
@@ -87,6 +87,7 @@ struct Share {
   int row;  // not after that of `begin`
   int begin;
   int end;
+  int first_cta;  // of the item, if items have their own
 };
 
 struct Piece {
@@ -129,21 +130,57 @@ __device__ inline void Touch(const int32_t* p) {
   asm volatile("ld.global.b32 %0, [%1];" : "=r"(x) : "l"(p));
 }
 
-// ctas_per_item CTAs stand ready for each item; not all may find work.
+constexpr int kMaxRowsWithOwnCtas = kWarpLanes;  // a lane minds a row
+
+// Items in pieces for CTAs of their own, as short as the number of CTAs permits: the row
+// of n units has ceil(n / u) pieces of each of its items, u the least with which all are
+// no more than CTAs. (Cut without regard for items, most CTAs would have two pieces, one
+// after the other.) All lanes call together.
 __device__ inline Share ShareOfItem(const Params& p) {
-  const int item = Quotient(blockIdx.x, p.ctas_per_item);
-  const int row = Quotient(item, p.items_per_row);
-  if (row >= p.args.num_decode_rows) return {1, 0, 0, 0};
-  Touch(p.args.block_starts + row);  // for ItemOf and PieceAt
-  Touch(p.args.positions + row);
-  const int row_begin = p.args.decode_block_sums[row];
-  const int num_units = p.args.decode_block_sums[row + 1] - row_begin;
-  const int index = item - row * p.items_per_row;
-  const int first = row_begin * p.items_per_row + index * num_units;
-  const int per_cta =
-      max(MinUnits(num_units), Quotient(num_units + p.ctas_per_item - 1, p.ctas_per_item));
-  const int begin = (static_cast<int>(blockIdx.x) - item * p.ctas_per_item) * per_cta;
-  return {per_cta, row, first + min(begin, num_units), first + min(begin + per_cta, num_units)};
+  const int lane = threadIdx.x % kWarpLanes, num_rows = p.args.num_decode_rows;
+  const int32_t* sums = p.args.decode_block_sums;
+  const int my_begin = sums[min(lane, num_rows)];
+  const int my_units = sums[min(lane + 1, num_rows)] - my_begin;
+  if (lane < num_rows) {  // for ItemOf and PieceAt
+    Touch(p.args.block_starts + lane);
+    Touch(p.args.positions + lane);
+  }
+  const int least = MinUnits(my_units);
+  const auto pieces = [&](int units) {
+    units = max(units, least);
+    return Quotient(my_units + units - 1, units);
+  };
+  const int num_ctas = gridDim.x, num_units = sums[num_rows] * p.items_per_row;
+  int low = Quotient(num_units + num_ctas - 1, num_ctas);
+  int high = __reduce_max_sync(kAllLanes, my_units);  // a piece an item
+  for (int units = low; low < high; units = (low + high) / 2) {
+    const int needed = __reduce_add_sync(kAllLanes, pieces(units)) * p.items_per_row;
+    if (needed <= num_ctas) {
+      high = units;
+    } else {
+      low = units + 1;
+    }
+  }
+  const int my_pieces = pieces(high);
+  int my_end_cta = my_pieces * p.items_per_row;
+  for (int lanes = 1; lanes < kWarpLanes; lanes *= 2) {
+    const int before = __shfl_up_sync(kAllLanes, my_end_cta, lanes);
+    if (lane >= lanes) my_end_cta += before;
+  }
+  const int cta = blockIdx.x;
+  const int row = __popc(__ballot_sync(kAllLanes, my_end_cta <= cta));
+  if (row >= num_rows) return {1, 0, 0, 0, 0};
+  const int num_pieces = __shfl_sync(kAllLanes, my_pieces, row);
+  const int row_begin = __shfl_sync(kAllLanes, my_begin, row);
+  const int row_units = __shfl_sync(kAllLanes, my_units, row);
+  const int row_cta = __shfl_sync(kAllLanes, my_end_cta, row) - num_pieces * p.items_per_row;
+  const int index = Quotient(cta - row_cta, num_pieces);
+  const int first_cta = row_cta + index * num_pieces;
+  const int per_cta = Quotient(row_units + num_pieces - 1, num_pieces);
+  const int begin = (cta - first_cta) * per_cta;
+  const int first = row_begin * p.items_per_row + index * row_units;
+  return {per_cta, row, first + min(begin, row_units), first + min(begin + per_cta, row_units),
+          first_cta};
 }
 
 // The row of a unit, by all lanes together: each step narrows the rows 32-fold. The
@@ -190,9 +227,9 @@ __device__ inline Share ShareOfAll(const Params& p) {
                           MinUnits(Quotient(num_blocks, p.args.num_decode_rows)));
   // Less than 2^31: no more than num_units and a CTA's share over.
   const int begin = min(static_cast<int>(blockIdx.x) * per_cta, num_units);
-  if (begin == num_units) return {per_cta, 0, begin, begin};
+  if (begin == num_units) return {per_cta, 0, begin, begin, 0};
   const int row = search.Find(Quotient(begin, p.items_per_row), p);
-  return {per_cta, row, begin, min(begin + per_cta, num_units)};
+  return {per_cta, row, begin, min(begin + per_cta, num_units), 0};
 }
 
 // The item of a unit, which is in this row or a later one.
@@ -225,8 +262,8 @@ __device__ inline Piece PieceAt(const Params& p, const Share& share, int row, in
   piece.first_head = piece.kv_head * p.group + head_tile * kTileHeads;
   piece.num_heads = min(kTileHeads, p.group - head_tile * kTileHeads);
   piece.num_last_tokens = p.args.positions[item.row] % kTileTokens + 1;
-  if (p.ctas_per_item > 0) {
-    piece.first_cta = (item.row * p.items_per_row + item.index) * p.ctas_per_item;
+  if (p.has_own_ctas) {
+    piece.first_cta = share.first_cta;
     piece.num_ctas = Quotient(item.num_units + share.units_per_cta - 1, share.units_per_cta);
     piece.first_slot = 0;
   } else {
