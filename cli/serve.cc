@@ -111,6 +111,10 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
                "Whose step times --backend simulated has (default: H200)");
   HandOn(flags, worker, "--simulated-speed", "How many times as fast as that (default: 1)")
       ->check(CLI::Range(0.001, 1e9));
+  HandOn(flags, options.scheduler, "--max-mixed-step-ms",
+         "Milliseconds that a step may take which computes prompts besides running answers; 0: "
+         "no limit")
+      ->check(CLI::Range(0.0, 1e6));
   flags.AddSwitch("--enable-prefix-caching", options.enable_prefix_caching,
                   "Prompts share the KV blocks of equal beginnings; =false ends that");
 
@@ -184,6 +188,7 @@ absl::StatusOr<RunnerOptions> Commands(ServeOptions options, const std::string& 
   scheduler_command.argv.push_back(absl::StrCat("--port=", options.scheduler_port));
   scheduler_command.argv.push_back(
       absl::StrCat("--enable-prefix-caching=", options.enable_prefix_caching ? "true" : "false"));
+  Append(options.scheduler, scheduler_command.argv);
 
   TierCommand worker_command = common("weft-worker", options.worker_admin_port);
   worker_command.argv.push_back(absl::StrCat("--model=", options.model));

@@ -30,9 +30,9 @@ struct ServeOptions {
   LogOptions log;
   bool enable_prefix_caching = true;
   bool enforce_eager = false;
-  // Flags that the worker reads and this one only hands on: "--dtype" -> "float32".
-  // An empty value was not given.
-  std::map<std::string, std::string> worker;
+  // Flags that a tier reads and this one only hands on: "--dtype" -> "float32". An empty
+  // value was not given.
+  std::map<std::string, std::string> worker, scheduler;
   // Refused unless they ask for what is there.
   std::string quantization;
   int tensor_parallel_size = 1;

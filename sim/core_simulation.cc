@@ -143,7 +143,7 @@ class CoreSimulation {
   // The wire.
   void Send(const core::Step& step);
   void StartNextStep(const std::shared_ptr<Process>& process);
-  void Answer(const std::shared_ptr<Process>& process, const StepAnswer& answer);
+  void Answer(const std::shared_ptr<Process>& process, const StepAnswer& answer, Micros took);
 
   // After each event: outputs to clients, invariants, new steps.
   void Settle();
@@ -402,23 +402,26 @@ void CoreSimulation::StartNextStep(const std::shared_ptr<Process>& process) {
   Micros duration = static_cast<Micros>(1e6 * seconds * (0.8 + 0.4 * random_.Unit()));
   if (random_.Chance(world_.slow_chance)) duration *= random_.Between(2, 50);
   process->is_busy = true;
-  clock_.After(duration, [this, process, answer = *answer] {
+  clock_.After(duration, [this, process, duration, answer = *answer] {
     process->is_busy = false;
     if (process->is_dead) return;
     process->last_arrival = std::max(process->last_arrival, now() + random_.Between(0, 200));
-    clock_.At(process->last_arrival, [this, process, answer] { Answer(process, answer); });
+    clock_.At(process->last_arrival,
+              [this, process, duration, answer] { Answer(process, answer, duration); });
     StartNextStep(process);
   });
 }
 
-void CoreSimulation::Answer(const std::shared_ptr<Process>& process, const StepAnswer& answer) {
+void CoreSimulation::Answer(const std::shared_ptr<Process>& process, const StepAnswer& answer,
+                            Micros took) {
   // An answer may come after the end of its worker, or of the scheduler it was for.
   const bool is_known = workers_.contains(process->id);
   if (is_known) process->unanswered.pop_front();
   const absl::Status status = core_->Apply(core::StepDone{.worker = process->id,
                                                           .step_id = answer.step_id,
                                                           .rows = answer.rows,
-                                                          .tokens = answer.tokens},
+                                                          .tokens = answer.tokens,
+                                                          .took = took},
                                            now(), out_);
   Require(status.ok(), absl::StrCat("answer refused: ", status.message()));
   Require(is_known || (out_.tokens.empty() && out_.finished.empty()),

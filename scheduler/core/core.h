@@ -39,6 +39,11 @@ struct Config {
 
   bool enable_prefix_cache = true;
 
+  // How long a step that decodes may take because of prompts that it computes as well; as
+  // long as it would without them is always granted. 0: no limit. Long prompts then take
+  // more steps, and who is reading waits less for each token.
+  Micros max_mixed_step = 5'000;
+
   // Keys the block hashes. Draw it at random in each process: who does not know
   // it cannot make two prefixes collide.
   uint64_t hash_key[2] = {0, 0};

@@ -151,8 +151,8 @@ class CoreTest : public ::testing::Test {
     return rows;
   }
 
-  // The worker answers its oldest step. `broken`: a row with a value that is not
-  // a number.
+  // The worker answers its oldest step, which took step_took_. `broken`: a row with a value
+  // that is not a number.
   void Answer(WorkerId worker = 1, std::optional<SequenceId> broken = {}) {
     ASSERT_FALSE(in_flight_[worker].empty());
     sim::StepAnswer answer = *models_.at(worker).Execute(in_flight_[worker].front());
@@ -169,7 +169,8 @@ class CoreTest : public ::testing::Test {
     const absl::Status status = core_.Apply(StepDone{.worker = worker,
                                                      .step_id = answer.step_id,
                                                      .rows = answer.rows,
-                                                     .tokens = answer.tokens},
+                                                     .tokens = answer.tokens,
+                                                     .took = step_took_},
                                             now_, out_);
     EXPECT_TRUE(status.ok()) << status;
     Settle();
@@ -219,6 +220,7 @@ class CoreTest : public ::testing::Test {
 
   Core core_;
   Micros now_ = 0;
+  Micros step_took_ = 0;
   core::Step step_;                       // as planned last
   WorkerId planned_worker_ = 0;           // likewise
   std::map<SequenceId, int> entered_at_;  // computed tokens when it last entered a slot

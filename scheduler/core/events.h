@@ -82,6 +82,7 @@ struct StepDone {
   uint64_t step_id = 0;
   std::span<const RowResult> rows;  // by position in the step
   std::span<const TokenId> tokens;  // rows' tokens one after another
+  Micros took = 0;                  // on the device; 0: unknown
 };
 
 // Time has passed: ends what is past its deadline.

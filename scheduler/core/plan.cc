@@ -1,7 +1,7 @@
 // Who computes what in a step. There are no phases of prefill and decode: each
 // running sequence moves scheduled toward known + owed, within the step's token
 // budget; those that need a single token go first, prompts share the rest in
-// policy order.
+// policy order, as far as they do not hold up the former for long.
 #include <algorithm>
 
 #include "common/check.h"
@@ -52,11 +52,15 @@ void State::FillStep(Worker& worker, Micros now, Step& step) {
     AddRow(worker, sequence, 1, now, step, record);
     --budget;
   }
+  if (!record.rows.empty() && config_.max_mixed_step > 0) {
+    budget = std::min(budget, worker.pace.MaxPromptTokens(config_.max_mixed_step));
+  }
   for (Sequence* sequence : worker.prefills) {
     if (budget == 0) break;
     if (sequence->phase != Phase::kRunning) continue;  // preempted for a row above
     const int num_tokens = std::min(sequence->num_unscheduled_tokens(), budget);
     AddRow(worker, *sequence, num_tokens, now, step, record);
+    if (num_tokens > 1) record.num_prompt_tokens += num_tokens;
     budget -= num_tokens;
   }
 

@@ -37,6 +37,28 @@ TEST_F(Plan, RunningSequencesDecodeWhileAPromptIsComputed) {
   EXPECT_EQ(Step(), (Rows{{1, 1}, {2, 1}}));
 }
 
+TEST_F(Plan, PromptsHoldUpDecodesForAboutAsLongAsTheyMay) {
+  WorkerLimits limits = Limits();
+  limits.num_blocks = 300;
+  limits.max_step_tokens = 2000;
+  limits.max_context_tokens = 4000;
+  Join(1, limits);
+  Submit(1, {.prompt = Prompt('a', 10), .max_tokens = 100});
+  step_took_ = 1'000;
+  Step();
+  Step();  // a decode: 1 ms
+  Submit(2, {.prompt = Prompt('b', 500), .max_tokens = 100});
+  step_took_ = 3'000;
+  EXPECT_EQ(Step(), (Rows{{1, 1}, {2, 500}}));  // a token costs 4 us
+  Submit(3, {.prompt = Prompt('c', 3000)});
+  step_took_ = 5'000;
+  EXPECT_EQ(Step(), (Rows{{1, 1}, {2, 1}, {3, 1000}}));  // 4 ms are left
+  EXPECT_EQ(Step(), (Rows{{1, 1}, {2, 1}, {3, 1000}}));
+  Cancel(1);
+  Cancel(2);
+  EXPECT_EQ(Step(), (Rows{{3, 1000}}));  // nobody waits
+}
+
 TEST_F(Plan, PromptsShareTheBudgetInPolicyOrder) {
   WorkerLimits limits = Limits();
   limits.num_blocks = 20;

@@ -9,6 +9,7 @@
 #include "scheduler/core/block_pool.h"
 #include "scheduler/core/events.h"
 #include "scheduler/core/sequence.h"
+#include "scheduler/core/step_pace.h"
 
 namespace weft::core {
 
@@ -25,6 +26,7 @@ struct RowRecord {
 struct StepRecord {
   uint64_t step_id = 0;
   std::vector<RowRecord> rows;
+  int num_prompt_tokens = 0;  // of rows of more than one token
 };
 
 // The steps sent and not answered, oldest first: a ring whose buffers stay.
@@ -42,6 +44,7 @@ class StepsInFlight {
   StepRecord& PushEmpty() {
     StepRecord& record = at(size_++);
     record.rows.clear();
+    record.num_prompt_tokens = 0;
     return record;
   }
   void DropNewest() { --size_; }
@@ -95,6 +98,7 @@ struct Worker {
   Sequence* on_trial = nullptr;
 
   StepsInFlight in_flight;
+  StepPace pace;
   uint64_t last_step_id = 0;
 
   std::vector<Sequence*> prefills;  // FillStep's; kept for its memory

@@ -241,7 +241,8 @@ void Loop::Handle(StepDoneMail& mail) {
     status = core_.Apply(core::StepDone{.worker = mail.stream_id,
                                         .step_id = mail.answer->step_id,
                                         .rows = mail.answer->rows,
-                                        .tokens = mail.answer->tokens},
+                                        .tokens = mail.answer->tokens,
+                                        .took = mail.answer->device_us},
                          now_, outputs_);
   }
   if (!status.ok()) {

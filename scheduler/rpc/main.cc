@@ -22,6 +22,7 @@ struct Options {
   int max_waiting = core::Config{}.max_waiting_sequences;
   int64_t max_waiting_tokens = core::Config{}.max_waiting_tokens;
   bool enable_prefix_caching = true;
+  double max_mixed_step_ms = core::Config{}.max_mixed_step * 1e-3;
   double no_worker_timeout = 60;
   LogOptions log;
 };
@@ -39,6 +40,10 @@ void AddFlags(Flags& flags, Options& options) {
             int64_t{1} << 40);
   flags.AddSwitch("--enable-prefix-caching", options.enable_prefix_caching,
                   "Prompts share the KV blocks of equal beginnings; =false ends that");
+  flags.Add("--max-mixed-step-ms", options.max_mixed_step_ms,
+            "Milliseconds that a step may take which computes prompts besides running answers; "
+            "0: no limit. Smaller: answers flow more evenly, new ones start later",
+            0.0, 1e6);
   flags.Add("--no-worker-timeout", options.no_worker_timeout,
             "Seconds that sequences wait while no worker is attached, before they fail", 0.0,
             86400.0);
@@ -61,6 +66,7 @@ ServerOptions ForServer(const Options& options) {
   server.loop.core.max_waiting_sequences = options.max_waiting;
   server.loop.core.max_waiting_tokens = options.max_waiting_tokens;
   server.loop.core.enable_prefix_cache = options.enable_prefix_caching;
+  server.loop.core.max_mixed_step = static_cast<core::Micros>(options.max_mixed_step_ms * 1e3);
   std::random_device random;
   for (uint64_t& key : server.loop.core.hash_key) key = uint64_t{random()} << 32 | random();
   return server;
