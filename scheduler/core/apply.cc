@@ -72,7 +72,7 @@ absl::Status State::Apply(const StepDone& event, Micros now, Outputs& out) {
       Enqueue(sequence, now, out);
     }
   }
-  worker->pace.Learn(record.num_prompt_tokens, event.took);
+  worker->pace.Learn(record.num_decode_rows, record.num_prompt_tokens, event.took);
   worker->in_flight.PopOldest();
   return absl::OkStatus();
 }

@@ -52,15 +52,17 @@ void State::FillStep(Worker& worker, Micros now, Step& step) {
     AddRow(worker, sequence, 1, now, step, record);
     --budget;
   }
-  if (!record.rows.empty() && config_.max_mixed_step > 0) {
-    budget = std::min(budget, worker.pace.MaxPromptTokens(config_.max_mixed_step));
+  record.num_decode_rows = static_cast<int>(record.rows.size());
+  if (record.num_decode_rows > 0 && config_.max_mixed_step > 0) {
+    budget = std::min(budget,
+                      worker.pace.MaxPromptTokens(record.num_decode_rows, config_.max_mixed_step));
   }
   for (Sequence* sequence : worker.prefills) {
     if (budget == 0) break;
     if (sequence->phase != Phase::kRunning) continue;  // preempted for a row above
     const int num_tokens = std::min(sequence->num_unscheduled_tokens(), budget);
     AddRow(worker, *sequence, num_tokens, now, step, record);
-    if (num_tokens > 1) record.num_prompt_tokens += num_tokens;
+    record.num_prompt_tokens += num_tokens;
     budget -= num_tokens;
   }
 

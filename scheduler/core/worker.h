@@ -26,7 +26,8 @@ struct RowRecord {
 struct StepRecord {
   uint64_t step_id = 0;
   std::vector<RowRecord> rows;
-  int num_prompt_tokens = 0;  // of rows of more than one token
+  int num_decode_rows = 0;
+  int num_prompt_tokens = 0;  // of the other rows
 };
 
 // The steps sent and not answered, oldest first: a ring whose buffers stay.
@@ -44,7 +45,7 @@ class StepsInFlight {
   StepRecord& PushEmpty() {
     StepRecord& record = at(size_++);
     record.rows.clear();
-    record.num_prompt_tokens = 0;
+    record.num_decode_rows = record.num_prompt_tokens = 0;
     return record;
   }
   void DropNewest() { --size_; }
