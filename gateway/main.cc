@@ -52,7 +52,8 @@ void AddFlags(Flags& flags, Options& options) {
            "Names that requests may use, apart by commas; by default the directory's")
       ->delimiter(',')
       ->allow_extra_args(false);
-  flags.Add("--scheduler", options.scheduler, "The scheduler's host:port");
+  flags.Add("--scheduler", options.scheduler,
+            "The scheduler's host:port; where several may lead, all of them, separated by commas");
   http::AddHttpFlags(flags, options.http);
   flags.Add("--grpc-port", options.grpc.port,
             "Port of weft.v1.InferenceService, on --host; 0 takes a free one", 0, 65535);

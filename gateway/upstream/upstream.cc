@@ -14,6 +14,7 @@
 
 #include "common/grpc_channel.h"
 #include "common/grpc_status.h"
+#include "common/peer_addresses.h"
 #include "weft/v1/scheduler.grpc.pb.h"
 
 namespace weft::gateway {
@@ -169,11 +170,12 @@ struct Upstream::Impl {
   }
 
   void Dial() {
-    const std::string leader = session.TakeLeader();
+    addresses.Redirect(session.TakeLeader());
+    dialled = addresses.Next();
     dialled_at = steady_clock::now();
     session.LinkUp(dialled_at);
     link = std::make_unique<Link>(
-        leader.empty() ? options.address : leader,
+        dialled,
         [this](v1::SchedulerFrame frame) {
           Post([this, frame = std::move(frame)] { OnFrame(frame); });
         },
@@ -188,7 +190,7 @@ struct Upstream::Impl {
     const bool was_welcomed = session.state().welcomed;
     session.Receive(frame, steady_clock::now());
     if (!was_welcomed && session.state().welcomed) {
-      spdlog::info("session with the scheduler at {} is open", options.address);
+      spdlog::info("session with the scheduler at {} is open", dialled);
       redial_after = options.first_redial;
       complained = false;
     }
@@ -204,8 +206,7 @@ struct Upstream::Impl {
     session.LinkDown(now);
     // Once per loss, not once per attempt.
     if (was_welcomed || !complained) {
-      spdlog::warn("no session with the scheduler at {}: {}; {} open sequences wait",
-                   options.address,
+      spdlog::warn("no session with the scheduler at {}: {}; {} open sequences wait", dialled,
                    status.error_message().empty() ? "it ended the stream" : status.error_message(),
                    session.num_open());
       complained = true;
@@ -252,6 +253,8 @@ struct Upstream::Impl {
   // The session's thread only.
   Session session;
   std::unique_ptr<Link> link;
+  PeerAddresses addresses{options.address};
+  std::string dialled;  // last
   MonotonicTime dialled_at;
   MonotonicTime redial_at = steady_clock::now();
   milliseconds redial_after;

@@ -1,14 +1,19 @@
 // weft-scheduler: decides what runs where, for one group of workers.
 #include <spdlog/spdlog.h>
 
-#include <chrono>
+#include <atomic>
+#include <cstdlib>
+#include <memory>
 #include <random>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/admin_server.h"
 #include "common/flags.h"
 #include "common/log.h"
 #include "common/shutdown.h"
+#include "scheduler/election/file_lock.h"
 #include "scheduler/rpc/server.h"
 
 namespace weft::scheduler {
@@ -17,6 +22,8 @@ namespace {
 struct Options {
   std::string host = "127.0.0.1";
   int port = 7000;
+  std::string election = "none";
+  std::string advertise;
   std::string admin_host = "127.0.0.1";
   int admin_port = 7001;
   int max_waiting = core::Config{}.max_waiting_sequences;
@@ -30,6 +37,12 @@ struct Options {
 void AddFlags(Flags& flags, Options& options) {
   flags.Add("--host", options.host, "Address that gateways and workers dial");
   flags.Add("--port", options.port, "Their port; 0 takes a free one", 0, 65535);
+  flags.Add("--election", options.election,
+            "How several schedulers of one group agree who leads: none (there is one), or "
+            "file:PATH (who holds the lock on that file; the others stand by)");
+  flags.Add("--advertise", options.advertise,
+            "host:port where peers are told to dial this one when it leads (default: --host and "
+            "the port)");
   flags.Add("--admin-host", options.admin_host, "Address of the admin port");
   flags.Add("--admin-port", options.admin_port,
             "/metrics, /healthz, /readyz, /drain; 0 takes a free one", 0, 65535);
@@ -50,18 +63,9 @@ void AddFlags(Flags& flags, Options& options) {
   AddLogFlags(flags, options.log);
 }
 
-// The term: microseconds of the wall clock at start, so that of two schedulers
-// the later one has the higher, without anything kept on disk.
-uint64_t NewEpoch() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
-                                   std::chrono::system_clock::now().time_since_epoch())
-                                   .count());
-}
-
 ServerOptions ForServer(const Options& options) {
   ServerOptions server;
   server.address = absl::StrCat(options.host, ":", options.port);
-  server.loop.epoch = NewEpoch();
   server.loop.no_worker_patience = static_cast<core::Micros>(options.no_worker_timeout * 1e6);
   server.loop.core.max_waiting_sequences = options.max_waiting;
   server.loop.core.max_waiting_tokens = options.max_waiting_tokens;
@@ -70,6 +74,37 @@ ServerOptions ForServer(const Options& options) {
   std::random_device random;
   for (uint64_t& key : server.loop.core.hash_key) key = uint64_t{random()} << 32 | random();
   return server;
+}
+
+// Null: nobody to agree with.
+absl::StatusOr<std::unique_ptr<Election>> MakeElection(const Options& options, int port) {
+  if (options.election == "none") return nullptr;
+  absl::string_view path = options.election;
+  if (!absl::ConsumePrefix(&path, "file:") || path.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--election ", options.election, " is neither none nor file:PATH"));
+  }
+  const std::string address =
+      options.advertise.empty() ? absl::StrCat(options.host, ":", port) : options.advertise;
+  return std::make_unique<FileLockElection>(std::string(path), address);
+}
+
+// Leads as soon as the election is won. Who loses the lead ends at once, streams and all:
+// another may lead already.
+void TakePart(Election& election, Server& server) {
+  spdlog::info("standing by");
+  const auto term = election.Win();
+  if (!term.ok()) {
+    if (term.status().code() == absl::StatusCode::kCancelled) return;
+    spdlog::error("{}", std::string(term.status().message()));
+    std::_Exit(1);
+  }
+  server.Lead(*term);
+  spdlog::info("leads, term {}", *term);
+  if (absl::Status lost = election.AwaitLoss(); !lost.ok()) {
+    spdlog::error("leads no more: {}", std::string(lost.message()));
+    std::_Exit(1);
+  }
 }
 
 int Main(int argc, char** argv) {
@@ -84,11 +119,23 @@ int Main(int argc, char** argv) {
 
   Metrics metrics("scheduler");
   SchedulerMetrics scheduler_metrics(metrics);
-  auto server = Server::Start(ForServer(options), scheduler_metrics);
+  std::unique_ptr<Election> election;  // made once the port is known
+  std::atomic<Election*> who_leads{nullptr};
+  auto server = Server::Start(ForServer(options), scheduler_metrics, [&] {
+    const Election* known = who_leads;
+    return known == nullptr ? std::string() : known->leader();
+  });
   if (!server.ok()) {
     spdlog::error("{}", std::string(server.status().message()));
     return 1;
   }
+  auto made = MakeElection(options, (*server)->port());
+  if (!made.ok()) {
+    spdlog::error("{}", std::string(made.status().message()));
+    return 2;
+  }
+  election = *std::move(made);
+  who_leads = election.get();
   auto admin = AdminServer::Start(
       options.admin_host, options.admin_port, metrics,
       {.ready = [&] { return (*server)->Ready(); }, .drain = [] { ShutdownSignal::Request(); }});
@@ -98,8 +145,18 @@ int Main(int argc, char** argv) {
   }
   spdlog::info("listening on {}:{}, admin port {}", options.host, (*server)->port(),
                (*admin)->port());
+  std::thread candidate;
+  if (election == nullptr) {
+    (*server)->Lead(TermOfNow());
+  } else {
+    candidate = std::thread([&] { TakePart(*election, **server); });
+  }
   shutdown.Wait();
   (*server)->Drain();
+  if (candidate.joinable()) {
+    election->Stop();
+    candidate.join();
+  }
   spdlog::info("drained");
   return 0;
 }

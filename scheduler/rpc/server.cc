@@ -14,60 +14,82 @@ namespace {
 // Peers close their side when told to; those that do not are cut after as long.
 constexpr std::chrono::seconds kGoodbye{2};
 
-class SessionService final : public v1::SchedulerService::CallbackService {
+// A stream that is told who leads, and ends.
+template <typename Up, typename Down>
+class Refusal final : public grpc::ServerBidiReactor<Up, Down> {
  public:
-  SessionService(GatewayListener& listener, uint64_t epoch, size_t max_outbox_bytes)
-      : listener_(listener), epoch_(epoch), max_outbox_bytes_(max_outbox_bytes) {}
-
-  grpc::ServerBidiReactor<v1::GatewayFrame, v1::SchedulerFrame>* Session(
-      grpc::CallbackServerContext* context) override {
-    return GatewayStream::Start(std::make_shared<GatewayStream>(
-        context, listener_,
-        GatewayStream::Options{
-            .id = next_id_++, .epoch = epoch_, .max_outbox_bytes = max_outbox_bytes_}));
+  explicit Refusal(const std::string& leader) {
+    frame_.mutable_not_leader()->set_address(leader);
+    this->StartWriteAndFinish(&frame_, {}, grpc::Status::OK);
   }
+  void OnDone() override { delete this; }
 
  private:
-  GatewayListener& listener_;
-  const uint64_t epoch_;
-  const size_t max_outbox_bytes_;
-  std::atomic<uint64_t> next_id_{1};
-};
-
-class AttachService final : public v1::WorkerService::CallbackService {
- public:
-  AttachService(WorkerListener& listener, uint64_t epoch) : listener_(listener), epoch_(epoch) {}
-
-  grpc::ServerBidiReactor<v1::WorkerFrame, v1::WorkerCommand>* Attach(
-      grpc::CallbackServerContext* context) override {
-    return WorkerStream::Start(std::make_shared<WorkerStream>(
-        context, listener_, WorkerStream::Options{.id = next_id_++, .epoch = epoch_}));
-  }
-
- private:
-  WorkerListener& listener_;
-  const uint64_t epoch_;
-  std::atomic<uint64_t> next_id_{1};
+  Down frame_;
 };
 
 }  // namespace
 
 struct Server::Impl {
-  Impl(const ServerOptions& options, SchedulerMetrics& metrics)
-      : loop(options.loop, metrics),
-        session_service(loop, options.loop.epoch, options.max_outbox_bytes),
-        attach_service(loop, options.loop.epoch) {}
+  Impl(const ServerOptions& server_options, SchedulerMetrics& scheduler_metrics,
+       std::function<std::string()> who_leads)
+      : options(server_options), metrics(scheduler_metrics), leader(std::move(who_leads)) {}
 
-  Loop loop;
-  SessionService session_service;
-  AttachService attach_service;
+  const ServerOptions options;
+  SchedulerMetrics& metrics;
+  const std::function<std::string()> leader;
+  std::unique_ptr<Loop> loop;
+  uint64_t epoch = 0;
+  std::atomic<Loop*> leading{nullptr};  // `loop`, once that and `epoch` are there
+  std::atomic<uint64_t> next_id{1};
+
+  class SessionService final : public v1::SchedulerService::CallbackService {
+   public:
+    explicit SessionService(Impl& impl) : impl_(impl) {}
+
+    grpc::ServerBidiReactor<v1::GatewayFrame, v1::SchedulerFrame>* Session(
+        grpc::CallbackServerContext* context) override {
+      Loop* const loop = impl_.leading;
+      if (loop == nullptr) {
+        return new Refusal<v1::GatewayFrame, v1::SchedulerFrame>(impl_.leader());
+      }
+      return GatewayStream::Start(std::make_shared<GatewayStream>(
+          context, *loop,
+          GatewayStream::Options{.id = impl_.next_id++,
+                                 .epoch = impl_.epoch,
+                                 .max_outbox_bytes = impl_.options.max_outbox_bytes}));
+    }
+
+   private:
+    Impl& impl_;
+  } session_service{*this};
+
+  class AttachService final : public v1::WorkerService::CallbackService {
+   public:
+    explicit AttachService(Impl& impl) : impl_(impl) {}
+
+    grpc::ServerBidiReactor<v1::WorkerFrame, v1::WorkerCommand>* Attach(
+        grpc::CallbackServerContext* context) override {
+      Loop* const loop = impl_.leading;
+      if (loop == nullptr) {
+        return new Refusal<v1::WorkerFrame, v1::WorkerCommand>(impl_.leader());
+      }
+      return WorkerStream::Start(std::make_shared<WorkerStream>(
+          context, *loop, WorkerStream::Options{.id = impl_.next_id++, .epoch = impl_.epoch}));
+    }
+
+   private:
+    Impl& impl_;
+  } attach_service{*this};
+
   std::unique_ptr<grpc::Server> server;
   int port = 0;
 };
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
-                                                      SchedulerMetrics& metrics) {
-  auto impl = std::make_unique<Impl>(options, metrics);
+                                                      SchedulerMetrics& metrics,
+                                                      std::function<std::string()> leader) {
+  auto impl = std::make_unique<Impl>(options, metrics, std::move(leader));
   grpc::ServerBuilder builder;
   ConfigurePeerServer(builder, options.address, &impl->port);
   builder.RegisterService(&impl->session_service);
@@ -85,11 +107,23 @@ Server::~Server() { impl_->server->Shutdown(std::chrono::system_clock::now()); }
 
 int Server::port() const { return impl_->port; }
 
-absl::Status Server::Ready() const { return impl_->loop.Ready(); }
+void Server::Lead(uint64_t epoch) {
+  LoopOptions options = impl_->options.loop;
+  options.epoch = impl_->epoch = epoch;
+  impl_->loop = std::make_unique<Loop>(options, impl_->metrics);
+  impl_->leading = impl_->loop.get();
+}
+
+absl::Status Server::Ready() const {
+  const Loop* loop = impl_->leading;
+  return loop == nullptr ? absl::OkStatus() : loop->Ready();
+}
 
 void Server::Drain() {
-  impl_->loop.Drain();
-  impl_->loop.AwaitDrained();
+  if (Loop* loop = impl_->leading; loop != nullptr) {
+    loop->Drain();
+    loop->AwaitDrained();
+  }
   impl_->server->Shutdown(std::chrono::system_clock::now() + kGoodbye);
 }
 

@@ -1,7 +1,8 @@
-// The scheduler process in one object: both gRPC services on one port, and the
-// loop behind them.
+// The scheduler process in one object: both gRPC services on one port, and, once it
+// leads, the loop behind them. Until then it stands by: whoever dials it is told who leads.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,21 +14,27 @@ namespace weft::scheduler {
 
 struct ServerOptions {
   std::string address = "127.0.0.1:0";
-  LoopOptions loop;
+  LoopOptions loop;  // its epoch is Lead's
   // What may wait for a gateway that does not read: a minute of a busy group.
   size_t max_outbox_bytes = 16 << 20;
 };
 
 class Server {
  public:
-  // Listens at once. Unavailable when the address is taken. `metrics` must
+  // Listens at once, and stands by. `leader` says where the leader is dialled, from any
+  // thread; empty: nobody knows. Unavailable when the address is taken. `metrics` must
   // outlive the server.
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
-                                                       SchedulerMetrics& metrics);
+                                                       SchedulerMetrics& metrics,
+                                                       std::function<std::string()> leader);
   // Ends all streams at once.
   ~Server();
 
+  // From here on it leads, in this term. Once.
+  void Lead(uint64_t epoch);
+
   int port() const;
+  // OK while it stands by, or leads with a worker attached and nothing that drains.
   absl::Status Ready() const;
 
   // Refuses new sequences, waits for those accepted to end, tells workers and

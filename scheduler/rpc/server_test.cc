@@ -111,9 +111,10 @@ class ServerTest : public ::testing::Test {
   }
 
   void StartServer() {
-    auto server = Server::Start(options_, metrics_);
+    auto server = Server::Start(options_, metrics_, [] { return std::string("elsewhere:1"); });
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
+    server_->Lead(options_.loop.epoch);
     address_ = absl::StrCat("127.0.0.1:", server_->port());
   }
   std::unique_ptr<TestWorker> JoinWorker(worker::SimulatedOptions options = FastWorker()) {
@@ -191,6 +192,34 @@ TEST_F(ServerTest, EveryStreamIsWholeAndItsOwn) {
     ExpectWhole(*gateway_, submitted[i].first, i, submitted[i].second);
   }
   EXPECT_TRUE(AwaitIdle(*gateway_));
+}
+
+TEST_F(ServerTest, WhoStandsByNamesTheLeaderAndThenLeads) {
+  auto server = Server::Start(options_, metrics_, [] { return std::string("elsewhere:1"); });
+  ASSERT_TRUE(server.ok()) << server.status();
+  const std::string address = absl::StrCat("127.0.0.1:", (*server)->port());
+  EXPECT_TRUE((*server)->Ready().ok());
+  {
+    grpc::ClientContext context;
+    auto stream = v1::SchedulerService::NewStub(PeerChannel(address))->Session(&context);
+    v1::SchedulerFrame frame;
+    ASSERT_TRUE(stream->Read(&frame));
+    EXPECT_EQ(frame.not_leader().address(), "elsewhere:1");
+    EXPECT_FALSE(stream->Read(&frame));
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+  {
+    grpc::ClientContext context;
+    auto stream = v1::WorkerService::NewStub(PeerChannel(address))->Attach(&context);
+    v1::WorkerCommand command;
+    ASSERT_TRUE(stream->Read(&command));
+    EXPECT_EQ(command.not_leader().address(), "elsewhere:1");
+    EXPECT_TRUE(stream->Finish().ok());
+  }
+  (*server)->Lead(77);
+  EXPECT_FALSE((*server)->Ready().ok());  // no worker yet
+  GatewayClient gateway(address);
+  EXPECT_EQ(gateway.epoch(), 77u);
 }
 
 TEST_F(ServerTest, WelcomeTellsOfTheModel) {

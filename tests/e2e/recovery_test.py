@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import threading
 import time
 
@@ -202,3 +203,36 @@ def test_a_worker_that_is_told_to_stop_hands_its_streams_on(bin_dir, tiny_model,
         tiers.start_tier("worker")
         readers.join()
         expect_whole(readers, undisturbed)
+
+
+def test_the_standby_takes_over_from_a_killed_leader_and_back(bin_dir, tiny_model, undisturbed):
+    with stack.TiersWithStandby(bin_dir, tiny_model, {"worker": FAST}) as tiers:
+        for leader, other in (("scheduler", "standby"), ("standby", "scheduler")):
+            readers = Readers(tiers)
+            readers.wait_for_tokens(5)
+            tiers.kill_tier(leader)
+            # The worker and the gateway find the other one, and the streams go on.
+            assert stack.eventually(lambda other=other: tiers.metric(
+                other, "weft_scheduler_requests_running") == NUM_STREAMS, 3, 0.01), tiers.log()[-3000:]
+            readers.join()
+            expect_whole(readers, undisturbed)
+            tiers.start_tier(leader)
+        assert tiers.log().count("leads, term") == 3
+
+
+def test_a_leader_that_ends_in_order_hands_over(bin_dir, tiny_model):
+    with stack.TiersWithStandby(bin_dir, tiny_model, {"worker": FAST}) as tiers:
+        assert tiers.kill_tier("scheduler", signal.SIGTERM) == 0
+        assert stack.eventually(lambda: httpx.post(
+            f"{tiers.url}/v1/completions", json=body(0, False, 5)).status_code == 200, 5)
+
+
+def test_an_election_that_cannot_work_is_refused(bin_dir, tiny_model):
+    with stack.Tiers(bin_dir, tiny_model, {"worker": FAST}) as tiers:
+        for flag, exit_code, words in (
+                ("--election=lock", 2, "--election lock is neither none nor file:PATH"),
+                ("--election=file:/missing/leader", 1, "cannot open /missing/leader")):
+            command = [*tiers.command("scheduler")[:1], "--port=0", "--admin-port=0", flag]
+            ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+            assert ended.returncode == exit_code
+            assert words in ended.stderr

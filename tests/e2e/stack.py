@@ -318,19 +318,26 @@ class Tiers(Stack):
     def __init__(self, bin_dir, model, flags=None, name=""):
         super().__init__(bin_dir, model, (), name)
         self.tier_flags = flags or {}
+        self.tiers = TIERS
+        self.schedulers = {"scheduler": self.scheduler_port}
         self.processes = {}
 
     def command(self, tier):
-        address = f"127.0.0.1:{self.scheduler_port}"
-        own = {
-            "scheduler": ["--host=127.0.0.1", f"--port={self.scheduler_port}"],
+        address = ",".join(f"127.0.0.1:{port}" for port in self.schedulers.values())
+        if tier in self.schedulers:
+            binary, own = "weft-scheduler", ["--host=127.0.0.1", f"--port={self.schedulers[tier]}"]
+        else:
+            binary, own = f"weft-{tier}", self.client_flags(tier, address)
+        return [str(self.bin_dir / binary), *own, "--admin-host=127.0.0.1",
+                f"--admin-port={self.admin_ports[tier]}", *self.tier_flags.get(tier, [])]
+
+    def client_flags(self, tier, address):
+        return {
             "worker": [f"--model={self.model}", f"--scheduler={address}"],
             "gateway": [f"--model={self.model}", f"--served-model-name={self.served_name}",
                         f"--scheduler={address}", "--host=127.0.0.1", f"--port={self.port}",
                         f"--grpc-port={self.grpc_port}"],
         }[tier]
-        return [str(self.bin_dir / f"weft-{tier}"), *own, "--admin-host=127.0.0.1",
-                f"--admin-port={self.admin_ports[tier]}", *self.tier_flags.get(tier, [])]
 
     def start_tier(self, tier):
         self.processes[tier] = subprocess.Popen(self.command(tier), stdin=subprocess.DEVNULL,
@@ -339,7 +346,7 @@ class Tiers(Stack):
                                                 preexec_fn=die_with_us)
 
     def start(self):
-        for tier in TIERS:
+        for tier in self.tiers:
             self.start_tier(tier)
         self.wait_ready()
 
@@ -355,7 +362,7 @@ class Tiers(Stack):
         return self.processes[tier].wait(30)
 
     def stop(self):
-        for tier in reversed(TIERS):
+        for tier in reversed(self.tiers):
             if self.processes[tier].poll() is None:
                 assert self.kill_tier(tier, signal.SIGTERM) == 0, (tier, self.log()[-3000:])
 
@@ -364,3 +371,22 @@ class Tiers(Stack):
             if process.poll() is None:
                 process.kill()
                 process.wait()
+
+
+class TiersWithStandby(Tiers):
+    """With a second scheduler that stands by."""
+
+    def __init__(self, bin_dir, model, flags=None, name=""):
+        super().__init__(bin_dir, model, flags, name)
+        self.tiers = ("scheduler", "standby", "worker", "gateway")
+        self.schedulers["standby"], self.admin_ports["standby"] = free_ports(2)
+        election = f"--election=file:{self.folder.name}/leader"
+        for tier in self.schedulers:
+            self.tier_flags[tier] = [election, *self.tier_flags.get(tier, [])]
+
+    def start(self):
+        self.start_tier("scheduler")  # it shall lead first
+        assert eventually(lambda: "leads, term" in self.log(), 10), self.log()[-3000:]
+        for tier in self.tiers[1:]:
+            self.start_tier(tier)
+        self.wait_ready()

@@ -128,6 +128,10 @@ void Attachment::OnReadDone(bool ok) {
 void Attachment::HandleCommand() {
   if (!welcomed_) {
     if (no_more_steps_) return;
+    if (in_.has_not_leader()) {
+      leader_ = in_.not_leader().address();
+      return Break(absl::UnavailableError("this scheduler stands by"));
+    }
     if (!in_.has_welcome()) return Break(absl::InternalError("the first frame is no Welcome"));
     if (in_.epoch() < options_.min_epoch) {
       return Break(absl::AbortedError(absl::StrCat("this scheduler's term ", in_.epoch(),

@@ -48,6 +48,8 @@ class Attachment final : public grpc::ClientBidiReactor<v1::WorkerFrame, v1::Wor
   // Blocks until Welcome has come: true. False: the stream ended, Leave was called,
   // or `patience` is over; Finish says why.
   bool AwaitWelcome(std::chrono::milliseconds patience);
+  // Whom a scheduler that stands by named instead of Welcome; empty: nobody.
+  const std::string& leader() const { return leader_; }                        // after Finish
   uint64_t epoch() const { return epoch_; }                                    // after Welcome
   std::chrono::milliseconds heartbeat_interval() const { return heartbeat_; }  // after Welcome
 
@@ -101,6 +103,7 @@ class Attachment final : public grpc::ClientBidiReactor<v1::WorkerFrame, v1::Wor
   bool done_ = false;
   absl::Status cause_;   // why we broke it off
   absl::Status status_;  // how it ended
+  std::string leader_;
   uint64_t epoch_ = 0;
   std::chrono::milliseconds heartbeat_{0};
 

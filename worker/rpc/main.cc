@@ -31,7 +31,10 @@ struct Options {
 
 void AddFlags(Flags& flags, Options& options) {
   AddLoadFlags(flags, options.load);
-  flags.Add("--scheduler", options.scheduler, "host:port of the scheduler to attach to");
+  flags.Add(
+      "--scheduler", options.scheduler,
+      "host:port of the scheduler to attach to; where several may lead, all of them, separated by "
+      "commas");
   flags.Add("--admin-host", options.admin_host, "Address of the admin port");
   flags.Add("--admin-port", options.admin_port,
             "/metrics, /healthz, /readyz, /drain; 0 takes a free one", 0, 65535);

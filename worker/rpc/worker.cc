@@ -56,8 +56,8 @@ int64_t MicrosBetween(Clock::time_point from, Clock::time_point to) {
 
 }  // namespace
 
-Worker::Worker(Backend& backend, WorkerMetrics& metrics, std::string scheduler_address)
-    : backend_(backend), metrics_(metrics), address_(std::move(scheduler_address)) {
+Worker::Worker(Backend& backend, WorkerMetrics& metrics, const std::string& scheduler_address)
+    : backend_(backend), metrics_(metrics), addresses_(scheduler_address) {
   hello_.set_worker_id(UniqueId());
   hello_.set_fingerprint(backend.fingerprint());
   hello_.set_device(backend.device());
@@ -65,10 +65,11 @@ Worker::Worker(Backend& backend, WorkerMetrics& metrics, std::string scheduler_a
 }
 
 absl::Status Worker::Run() {
-  auto stub = v1::WorkerService::NewStub(PeerChannel(address_));
   milliseconds pause = kFirstPause;
   absl::Status last_told;
   while (!Stopping()) {
+    address_ = addresses_.Next();
+    const auto stub = v1::WorkerService::NewStub(PeerChannel(address_));
     auto attachment = Attachment::Dial(*stub, {.hello = hello_, .min_epoch = epoch_});
     {
       std::lock_guard lock(mutex_);
@@ -83,6 +84,7 @@ absl::Status Worker::Run() {
     }
     absl::Status ended = attachment->Finish(kFinishPatience);
     if (welcomed) backend_.Reset();
+    addresses_.Redirect(attachment->leader());
     if (!served.ok()) return served;
     if (Stopping()) break;
     if (IsRefusal(ended)) {

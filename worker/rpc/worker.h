@@ -18,6 +18,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/peer_addresses.h"
 #include "worker/engine/backend.h"
 #include "worker/rpc/attachment.h"
 #include "worker/rpc/step_queue.h"
@@ -28,7 +29,8 @@ namespace weft::worker {
 class Worker {
  public:
   // `backend` and `metrics` must outlive the worker.
-  Worker(Backend& backend, WorkerMetrics& metrics, std::string scheduler_address);
+  // scheduler_address: as PeerAddresses takes it.
+  Worker(Backend& backend, WorkerMetrics& metrics, const std::string& scheduler_address);
 
   // Serves until Stop: OK. Otherwise why this process cannot go on: the
   // scheduler refuses it (another model than its group's), or the device failed
@@ -60,7 +62,8 @@ class Worker {
 
   Backend& backend_;
   WorkerMetrics& metrics_;
-  const std::string address_;
+  PeerAddresses addresses_;
+  std::string address_;  // dialled last
   v1::WorkerHello hello_;
   uint64_t epoch_ = 0;       // highest term seen
   int failures_in_row_ = 0;  // steps failed since the last good one

@@ -202,6 +202,32 @@ TEST_F(WorkerTest, ALongStepIsNotSilence) {
   EXPECT_GE(num_heartbeats, 5);
 }
 
+TEST_F(WorkerTest, AttachesToTheLeaderThatAStandbyNames) {
+  FakeScheduler leader({[&](Stream& stream) {
+    Welcome(stream, 5);
+    done_.set_value();
+    return DrainWorker(stream, 5);
+  }});
+  Start({[&](Stream& stream) {
+    v1::WorkerCommand command;
+    command.mutable_not_leader()->set_address(leader.address());
+    stream.Write(command);
+    return grpc::Status::OK;
+  }});
+  AwaitDone();
+  worker_->Stop();
+}
+
+TEST_F(WorkerTest, TriesOneSchedulerAfterAnother) {
+  scheduler_ = std::make_unique<FakeScheduler>(std::vector<FakeScheduler::Handler>{[&](Stream& s) {
+    Welcome(s, 5);
+    done_.set_value();
+    return DrainWorker(s, 5);
+  }});
+  StartWorker("127.0.0.1:1, " + scheduler_->address());  // nobody listens at the first
+  AwaitDone();
+}
+
 TEST_F(WorkerTest, StepsAreAnsweredInOrder) {
   Start({[&](Stream& stream) {
     Welcome(stream, 5);

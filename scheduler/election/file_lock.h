@@ -1,0 +1,51 @@
+// An election among processes of one machine, or of machines that share a file system with
+// locks: who holds the lock on a file leads. The kernel frees it when its holder ends, in
+// whatever way, and the next one has it within kPoll. A holder that is merely stopped
+// (SIGSTOP) keeps it.
+//
+// The file's one line says who leads: "<term> <address>". It stays when the holder goes, so
+// that terms grow even if the clock is set back.
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+
+#include "scheduler/election/election.h"
+
+namespace weft::scheduler {
+
+class FileLockElection final : public Election {
+ public:
+  static constexpr std::chrono::milliseconds kPoll{50};
+
+  // `address`: where peers dial this process. The file is made if it is missing; its folder
+  // must be there.
+  FileLockElection(std::string path, std::string address);
+  ~FileLockElection() override;
+
+  absl::StatusOr<uint64_t> Win() override;
+  // The lock itself cannot be lost, but the file can: another one of the same name may be
+  // locked by another process.
+  absl::Status AwaitLoss() override;
+  std::string leader() const override;
+  void Stop() override;
+
+ private:
+  // False: Stop was called.
+  bool Pause();
+  absl::StatusOr<bool> TryLock();
+  absl::StatusOr<uint64_t> Enter();
+  bool IsTheFile() const;
+
+  const std::string path_;
+  const std::string address_;
+  int file_ = -1;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool stopping_ = false;
+};
+
+}  // namespace weft::scheduler
