@@ -111,6 +111,11 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
                "Whose step times --backend simulated has (default: H200)");
   HandOn(flags, worker, "--simulated-speed", "How many times as fast as that (default: 1)")
       ->check(CLI::Range(0.001, 1e9));
+  HandOnChoice(flags, options.scheduler, "--scheduling-policy", {"priority", "fcfs"},
+               "fcfs: the priority that a request names is ignored (default: priority)");
+  HandOn(flags, options.scheduler, "--long-prefill-token-threshold",
+         "Tokens of one prompt in one step; 0: no limit (default)")
+      ->check(CLI::Range(0, 1 << 24));
   HandOn(flags, options.scheduler, "--max-mixed-step-ms",
          "Milliseconds that a step may take which computes prompts besides running answers; 0: "
          "no limit")

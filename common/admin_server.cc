@@ -45,7 +45,8 @@ Response Route(const Request& request, const Metrics& metrics, const AdminHandle
     handlers.drain();
     return Answer(request, http::status::accepted, "draining\n");
   }
-  if (path != "/metrics" && path != "/healthz" && path != "/readyz") {
+  const bool is_debug = path == "/debug/state" && handlers.debug_state;
+  if (path != "/metrics" && path != "/healthz" && path != "/readyz" && !is_debug) {
     return Answer(request, http::status::not_found,
                   "here are /metrics, /healthz, /readyz and /drain\n");
   }
@@ -55,6 +56,7 @@ Response Route(const Request& request, const Metrics& metrics, const AdminHandle
     return response;
   }
   if (path == "/healthz") return Answer(request, http::status::ok, "ok\n");
+  if (is_debug) return Answer(request, http::status::ok, handlers.debug_state());
   if (path == "/readyz") {
     const absl::Status ready = handlers.ready();
     if (ready.ok()) return Answer(request, http::status::ok, "ready\n");

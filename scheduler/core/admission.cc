@@ -84,7 +84,7 @@ void State::Apply(Submit event, Micros now, Outputs& out) {
   const int64_t cost =
       sequence.num_known_tokens() + std::min(event.max_tokens, kTypicalOutputTokens);
   sequence.key = {
-      .priority = event.priority,
+      .priority = config_.policy == SchedulingPolicy::kFcfs ? 0 : event.priority,
       .virtual_time = fair_clock_.Enter(sequence.tenant, cost, !event.delivered.empty()),
       .arrival = ++last_arrival_};
   by_id_.emplace(sequence.id, &sequence);
@@ -196,6 +196,18 @@ void State::Admit() {
   }
 }
 
+// Whoever came in now would compute nothing yet, and hold blocks meanwhile.
+bool State::IsNextStepFull(const Worker& worker) const {
+  if (worker.num_unscheduled_tokens < worker.limits.max_step_tokens) return false;
+  const int threshold = config_.long_prefill_token_threshold;
+  if (threshold == 0) return true;
+  int64_t num_tokens = 0;  // that a step takes of them
+  for (const Sequence* sequence : worker.running) {
+    num_tokens += std::min(sequence->num_unscheduled_tokens(), threshold);
+  }
+  return num_tokens >= worker.limits.max_step_tokens;
+}
+
 // The least loaded worker with room; between equals the one that holds, or is
 // computing, more of its prefix; between those the one with fewer sequences. If
 // none has room, one where it can wait for a sibling: there it needs less.
@@ -208,7 +220,7 @@ State::Placement State::Place(const Sequence& sequence) {
     if (worker->is_draining || worker->capacity_tokens() <= sequence.num_known_tokens()) continue;
     if (sequence.is_suspect && worker->on_trial != nullptr) continue;
     if (worker->num_running() == worker->limits.max_rows) continue;
-    if (worker->num_unscheduled_tokens >= worker->limits.max_step_tokens) continue;
+    if (IsNextStepFull(*worker)) continue;
 
     const auto& refused = worker->refused;
     if (refused.arrival == sequence.key.arrival && worker->num_running() > 0 &&

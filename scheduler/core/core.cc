@@ -34,6 +34,7 @@ Micros Core::next_deadline() const { return state_->next_deadline(); }
 bool Core::Plan(Micros now, Step& step) { return state_->Plan(now, step); }
 const Counters& Core::counters() const { return state_->counters(); }
 Gauges Core::gauges() const { return state_->gauges(); }
+Snapshot Core::Describe(int max_sequences) const { return state_->Describe(max_sequences); }
 absl::Status Core::CheckInvariants() const { return state_->CheckInvariants(); }
 
 // ---- what of State belongs to no decision ----

@@ -26,12 +26,19 @@
 
 #include "absl/status/status.h"
 #include "scheduler/core/events.h"
+#include "scheduler/core/snapshot.h"
 #include "scheduler/core/stats.h"
 #include "scheduler/core/step.h"
 
 namespace weft::core {
 
+// In which order sequences are admitted and kept: by priority, then by fair shares of tenants,
+// then by arrival; or without regard for the priorities that requests name.
+enum class SchedulingPolicy { kPriority, kFcfs };
+
 struct Config {
+  SchedulingPolicy policy = SchedulingPolicy::kPriority;
+
   // Beyond either, a Submit is rejected with kQueueFull. Resumed sequences and
   // those of a lost worker are let in regardless: their clients are reading.
   int max_waiting_sequences = 4096;
@@ -43,6 +50,8 @@ struct Config {
   // long as it would without them is always granted. 0: no limit. Long prompts then take
   // more steps, and who is reading waits less for each token.
   Micros max_mixed_step = 5'000;
+  // Tokens of one prompt in one step, at most; 0: no limit. Several prompts then share a step.
+  int long_prefill_token_threshold = 0;
 
   // Keys the block hashes. Draw it at random in each process: who does not know
   // it cannot make two prefixes collide.
@@ -95,6 +104,8 @@ class Core {
 
   const Counters& counters() const;
   Gauges gauges() const;  // cost: the number of workers
+  // Of at most so many sequences; cost: all of them, sorted.
+  Snapshot Describe(int max_sequences) const;
 
   // What holds at any moment, checked the slow way: counts that agree, blocks
   // with as many owners as they count, no block with two writers. For tests and

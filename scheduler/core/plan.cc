@@ -53,14 +53,14 @@ void State::FillStep(Worker& worker, Micros now, Step& step) {
     --budget;
   }
   record.num_decode_rows = static_cast<int>(record.rows.size());
-  if (record.num_decode_rows > 0 && config_.max_mixed_step > 0) {
-    budget = std::min(budget,
-                      worker.pace.MaxPromptTokens(record.num_decode_rows, config_.max_mixed_step));
-  }
+  budget = std::min(budget, MaxPromptTokens(worker, record.num_decode_rows));
   for (Sequence* sequence : worker.prefills) {
     if (budget == 0) break;
     if (sequence->phase != Phase::kRunning) continue;  // preempted for a row above
-    const int num_tokens = std::min(sequence->num_unscheduled_tokens(), budget);
+    int num_tokens = std::min(sequence->num_unscheduled_tokens(), budget);
+    if (config_.long_prefill_token_threshold > 0) {
+      num_tokens = std::min(num_tokens, config_.long_prefill_token_threshold);
+    }
     AddRow(worker, *sequence, num_tokens, now, step, record);
     record.num_prompt_tokens += num_tokens;
     budget -= num_tokens;
@@ -75,6 +75,11 @@ void State::FillStep(Worker& worker, Micros now, Step& step) {
   step.step_id = record.step_id;
   worker.last_step_id = record.step_id;
   step.released_slots.swap(worker.released_slots);  // which was empty
+}
+
+int State::MaxPromptTokens(const Worker& worker, int num_decode_rows) const {
+  if (num_decode_rows == 0 || config_.max_mixed_step == 0) return worker.limits.max_step_tokens;
+  return worker.pace.MaxPromptTokens(num_decode_rows, config_.max_mixed_step);
 }
 
 // A block for the sequence's next token, at the cost of those behind it. False:

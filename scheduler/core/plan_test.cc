@@ -62,6 +62,35 @@ TEST_F(Plan, PromptsHoldUpDecodesForAboutAsLongAsTheyMay) {
   EXPECT_EQ(step(), (Rows{{2, 4500 - 1999 - cut[1].num_tokens}}));  // nobody waits
 }
 
+class ShortChunks : public CoreTest {
+ protected:
+  ShortChunks() : CoreTest({.long_prefill_token_threshold = 30}) {}
+};
+
+TEST_F(ShortChunks, NoPromptTakesMoreOfAStepThanTheThreshold) {
+  WorkerLimits limits = Limits();
+  limits.num_blocks = 20;
+  Join(1, limits);
+  Submit(1, {.prompt = Prompt('a', 100)});
+  Submit(2, {.prompt = Prompt('b', 50)});
+  EXPECT_EQ(Step(), (Rows{{1, 30}, {2, 30}}));
+  EXPECT_EQ(Step(), (Rows{{1, 30}, {2, 20}}));
+  EXPECT_EQ(Step(), (Rows{{2, 1}, {1, 30}}));
+}
+
+class Fcfs : public CoreTest {
+ protected:
+  Fcfs() : CoreTest({.policy = SchedulingPolicy::kFcfs}) {}
+};
+
+TEST_F(Fcfs, PrioritiesAreIgnored) {
+  Submit(1, {.prompt = Prompt('a', 10), .priority = 5});
+  Join(1, LimitsOneStep());
+  Submit(2, {.prompt = Prompt('b', 60), .priority = 5});
+  Submit(3, {.prompt = Prompt('c', 60), .priority = -5});
+  EXPECT_EQ(Step(), (Rows{{2, 60}, {3, 4}}));
+}
+
 TEST_F(Plan, PromptsShareTheBudgetInPolicyOrder) {
   WorkerLimits limits = Limits();
   limits.num_blocks = 20;

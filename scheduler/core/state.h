@@ -58,6 +58,7 @@ class State {
   Micros next_deadline() const;
   const Counters& counters() const { return counters_; }
   Gauges gauges() const;
+  Snapshot Describe(int max_sequences) const;  // snapshot.cc
   absl::Status CheckInvariants() const;
 
  private:
@@ -75,6 +76,7 @@ class State {
   void HashFullBlocks(Sequence& sequence, int num_blocks);
   void Enqueue(Sequence& sequence, Micros now, Outputs& out);
   void Admit();
+  bool IsNextStepFull(const Worker& worker) const;
   Placement Place(const Sequence& sequence);
   bool HasRoom(Worker& worker, const Sequence& sequence, int num_matched_blocks);
   int MatchPrefix(const Worker& worker, const Sequence& sequence) const;
@@ -86,6 +88,8 @@ class State {
 
   // ---- plan.cc ----
   void FillStep(Worker& worker, Micros now, Step& step);
+  // That may come along with so many decodes.
+  int MaxPromptTokens(const Worker& worker, int num_decode_rows) const;
   bool MakeRoom(Worker& worker, Sequence& sequence);
   void AddRow(Worker& worker, Sequence& sequence, int num_tokens, Micros now, Step& step,
               StepRecord& record);

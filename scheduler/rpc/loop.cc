@@ -17,6 +17,7 @@ using std::chrono::steady_clock;
 
 constexpr core::Micros kHousekeeping = 250'000;
 constexpr core::Micros kLoadInterval = 1'000'000;
+constexpr int kMaxDescribed = 1000;
 // What a client should wait when it is refused for want of a worker or because
 // this scheduler ends: about what a worker takes to start.
 constexpr uint32_t kRetryAfterMs = 2000;
@@ -53,6 +54,14 @@ absl::Status Loop::Ready() const {
   if (draining_) return absl::UnavailableError("draining");
   if (num_workers_ready_ == 0) return absl::UnavailableError("no worker is attached");
   return absl::OkStatus();
+}
+
+std::optional<DebugFacts> Loop::Describe() {
+  DescribeMail mail;
+  std::future<DebugFacts> facts = mail.facts.get_future();
+  mailbox_.Post(std::move(mail));
+  if (facts.wait_for(std::chrono::seconds(1)) != std::future_status::ready) return std::nullopt;
+  return facts.get();
 }
 
 // ---- gRPC's threads ----
@@ -227,6 +236,15 @@ void Loop::Handle(WorkerHelloMail& mail) {
   WorkersChanged();
   spdlog::info("worker {} attached: {}, {} KV blocks of {} tokens, {} rows", worker.name,
                hello.device(), limits->num_blocks, limits->block_tokens, limits->max_rows);
+}
+
+void Loop::Handle(DescribeMail& mail) {
+  DebugFacts facts = {.snapshot = core_.Describe(kMaxDescribed),
+                      .term = options_.epoch,
+                      .num_gateways = static_cast<int>(sessions_.size()),
+                      .now = now_};
+  for (const auto& [id, worker] : workers_) facts.worker_names[id] = worker.name;
+  mail.facts.set_value(std::move(facts));
 }
 
 void Loop::Handle(StepDoneMail& mail) {

@@ -12,9 +12,11 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <variant>
@@ -24,6 +26,7 @@
 #include "absl/status/status.h"
 #include "scheduler/core/core.h"
 #include "scheduler/rpc/core_codec.h"
+#include "scheduler/rpc/debug_page.h"
 #include "scheduler/rpc/gateway_stream.h"
 #include "scheduler/rpc/mailbox.h"
 #include "scheduler/rpc/scheduler_metrics.h"
@@ -58,6 +61,9 @@ class Loop final : public GatewayListener, public WorkerListener {
   void AwaitDrained();
   // OK while a worker is attached and nothing drains. Any thread.
   absl::Status Ready() const;
+  // What /debug/state shows. Waits for the loop's thread, at most a second: then nothing. Any
+  // thread but that.
+  std::optional<DebugFacts> Describe();
 
   void OnGatewayHello(std::shared_ptr<GatewayStream> stream,
                       const v1::GatewayHello& hello) override;
@@ -108,11 +114,15 @@ class Loop final : public GatewayListener, public WorkerListener {
     uint64_t stream_id;
     bool clean;
   };
+  struct DescribeMail {
+    std::promise<DebugFacts> facts;
+  };
   struct DrainMail {};
   struct StopMail {};
-  using Mail = std::variant<GatewayHelloMail, SubmitMail, core::Conclude, core::Cancel,
-                            GatewayGoneMail, WorkerHelloMail, StepDoneMail, HeartbeatMail,
-                            FaultMail, LeavingMail, WorkerGoneMail, DrainMail, StopMail>;
+  using Mail =
+      std::variant<GatewayHelloMail, SubmitMail, core::Conclude, core::Cancel, GatewayGoneMail,
+                   WorkerHelloMail, StepDoneMail, HeartbeatMail, FaultMail, LeavingMail,
+                   WorkerGoneMail, DescribeMail, DrainMail, StopMail>;
 
   struct Session {
     std::shared_ptr<GatewayStream> stream;
@@ -155,6 +165,7 @@ class Loop final : public GatewayListener, public WorkerListener {
   void Handle(FaultMail& mail);
   void Handle(LeavingMail& mail);
   void Handle(WorkerGoneMail& mail);
+  void Handle(DescribeMail& mail);
   void Handle(DrainMail& mail);
   void Handle(StopMail& mail);
 

@@ -29,6 +29,8 @@ struct Options {
   int max_waiting = core::Config{}.max_waiting_sequences;
   int64_t max_waiting_tokens = core::Config{}.max_waiting_tokens;
   bool enable_prefix_caching = true;
+  std::string scheduling_policy = "priority";
+  int long_prefill_token_threshold = 0;
   double max_mixed_step_ms = core::Config{}.max_mixed_step * 1e-3;
   double no_worker_timeout = 60;
   LogOptions log;
@@ -53,6 +55,10 @@ void AddFlags(Flags& flags, Options& options) {
             int64_t{1} << 40);
   flags.AddSwitch("--enable-prefix-caching", options.enable_prefix_caching,
                   "Prompts share the KV blocks of equal beginnings; =false ends that");
+  flags.AddChoice("--scheduling-policy", options.scheduling_policy, {"priority", "fcfs"},
+                  "priority: requests of a smaller priority go first; fcfs: theirs is ignored");
+  flags.Add("--long-prefill-token-threshold", options.long_prefill_token_threshold,
+            "Tokens of one prompt in one step; 0: no limit", 0, 1 << 24);
   flags.Add("--max-mixed-step-ms", options.max_mixed_step_ms,
             "Milliseconds that a step may take which computes prompts besides running answers; "
             "0: no limit. Smaller: answers flow more evenly, new ones start later",
@@ -70,6 +76,9 @@ ServerOptions ForServer(const Options& options) {
   server.loop.core.max_waiting_sequences = options.max_waiting;
   server.loop.core.max_waiting_tokens = options.max_waiting_tokens;
   server.loop.core.enable_prefix_cache = options.enable_prefix_caching;
+  server.loop.core.policy = options.scheduling_policy == "fcfs" ? core::SchedulingPolicy::kFcfs
+                                                                : core::SchedulingPolicy::kPriority;
+  server.loop.core.long_prefill_token_threshold = options.long_prefill_token_threshold;
   server.loop.core.max_mixed_step = static_cast<core::Micros>(options.max_mixed_step_ms * 1e3);
   std::random_device random;
   for (uint64_t& key : server.loop.core.hash_key) key = uint64_t{random()} << 32 | random();
@@ -136,9 +145,10 @@ int Main(int argc, char** argv) {
   }
   election = *std::move(made);
   who_leads = election.get();
-  auto admin = AdminServer::Start(
-      options.admin_host, options.admin_port, metrics,
-      {.ready = [&] { return (*server)->Ready(); }, .drain = [] { ShutdownSignal::Request(); }});
+  auto admin = AdminServer::Start(options.admin_host, options.admin_port, metrics,
+                                  {.ready = [&] { return (*server)->Ready(); },
+                                   .drain = [] { ShutdownSignal::Request(); },
+                                   .debug_state = [&] { return (*server)->DebugState(); }});
   if (!admin.ok()) {
     spdlog::error("{}", std::string(admin.status().message()));
     return 1;

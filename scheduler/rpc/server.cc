@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/grpc_channel.h"
+#include "scheduler/rpc/debug_page.h"
 
 namespace weft::scheduler {
 namespace {
@@ -117,6 +118,17 @@ void Server::Lead(uint64_t epoch) {
 absl::Status Server::Ready() const {
   const Loop* loop = impl_->leading;
   return loop == nullptr ? absl::OkStatus() : loop->Ready();
+}
+
+std::string Server::DebugState() const {
+  Loop* loop = impl_->leading;
+  if (loop == nullptr) {
+    const std::string leader = impl_->leader();
+    return absl::StrCat("stands by; ", leader.empty() ? "nobody leads yet" : leader + " leads",
+                        "\n");
+  }
+  const auto facts = loop->Describe();
+  return facts ? DebugPage(*facts) : "the scheduler's thread has not answered for a second\n";
 }
 
 void Server::Drain() {

@@ -36,6 +36,8 @@ class Server {
   int port() const;
   // OK while it stands by, or leads with a worker attached and nothing that drains.
   absl::Status Ready() const;
+  // GET /debug/state: a page for people.
+  std::string DebugState() const;
 
   // Refuses new sequences, waits for those accepted to end, tells workers and
   // gateways to leave.

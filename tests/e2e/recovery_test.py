@@ -236,3 +236,20 @@ def test_an_election_that_cannot_work_is_refused(bin_dir, tiny_model):
             ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
             assert ended.returncode == exit_code
             assert words in ended.stderr
+
+
+def test_the_schedulers_page_says_who_runs_and_who_leads(bin_dir, tiny_model):
+    with stack.TiersWithStandby(bin_dir, tiny_model, {"worker": FAST}) as tiers:
+        readers = Readers(tiers, max_tokens=3500)
+        readers.wait_for_tokens(3)
+        status, _, page = stack.get(tiers.admin_ports["scheduler"], "/debug/state")
+        assert status == 200
+        assert f"{NUM_STREAMS} running, 0 waiting" in page, page
+        assert page.count("decode on ") == NUM_STREAMS, page
+        leader = f"127.0.0.1:{tiers.scheduler_port} leads"
+        assert leader in stack.get(tiers.admin_ports["standby"], "/debug/state")[2]
+        assert stack.get(tiers.admin_ports["worker"], "/debug/state")[0] == 404
+        tiers.kill_tier("gateway")
+        readers.join()
+        tiers.start_tier("gateway")
+        tiers.wait_ready()
