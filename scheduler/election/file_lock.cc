@@ -29,12 +29,6 @@ Entry ReadEntry(const std::string& path) {
 
 }  // namespace
 
-uint64_t TermOfNow() {
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
-                                   std::chrono::system_clock::now().time_since_epoch())
-                                   .count());
-}
-
 FileLockElection::FileLockElection(std::string path, std::string address)
     : path_(std::move(path)), address_(std::move(address)) {}
 

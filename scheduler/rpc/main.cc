@@ -1,5 +1,6 @@
 // weft-scheduler: decides what runs where, for one group of workers.
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -8,12 +9,14 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/admin_server.h"
 #include "common/flags.h"
 #include "common/log.h"
 #include "common/shutdown.h"
 #include "scheduler/election/file_lock.h"
+#include "scheduler/election/kube_lease.h"
 #include "scheduler/rpc/server.h"
 
 namespace weft::scheduler {
@@ -23,6 +26,8 @@ struct Options {
   std::string host = "127.0.0.1";
   int port = 7000;
   std::string election = "none";
+  std::string kube_api;
+  std::string kube_account = KubeLeaseOptions{}.account_folder;
   std::string advertise;
   std::string admin_host = "127.0.0.1";
   int admin_port = 7001;
@@ -40,8 +45,14 @@ void AddFlags(Flags& flags, Options& options) {
   flags.Add("--host", options.host, "Address that gateways and workers dial");
   flags.Add("--port", options.port, "Their port; 0 takes a free one", 0, 65535);
   flags.Add("--election", options.election,
-            "How several schedulers of one group agree who leads: none (there is one), or "
-            "file:PATH (who holds the lock on that file; the others stand by)");
+            "How several schedulers of one group agree who leads: none (there is one), file:PATH "
+            "(who holds the lock on that file) or lease:[NAMESPACE/]NAME (who holds that Lease in "
+            "Kubernetes). The others stand by");
+  flags.Add(
+      "--kube-api", options.kube_api,
+      "URL of the API server that has the lease (default: the cluster's that this pod is in)");
+  flags.Add("--kube-account", options.kube_account,
+            "Folder with the account's token, ca.crt and namespace");
   flags.Add("--advertise", options.advertise,
             "host:port where peers are told to dial this one when it leads (default: --host and "
             "the port)");
@@ -85,17 +96,35 @@ ServerOptions ForServer(const Options& options) {
   return server;
 }
 
+// Unlike any other process's: a pod's name may come again.
+std::string UniqueName() {
+  char host[256] = "";
+  gethostname(host, sizeof(host) - 1);
+  return absl::StrCat(host, "-", getpid(), "-", TermOfNow());
+}
+
 // Null: nobody to agree with.
 absl::StatusOr<std::unique_ptr<Election>> MakeElection(const Options& options, int port) {
   if (options.election == "none") return nullptr;
-  absl::string_view path = options.election;
-  if (!absl::ConsumePrefix(&path, "file:") || path.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--election ", options.election, " is neither none nor file:PATH"));
-  }
   const std::string address =
       options.advertise.empty() ? absl::StrCat(options.host, ":", port) : options.advertise;
-  return std::make_unique<FileLockElection>(std::string(path), address);
+  absl::string_view rest = options.election;
+  if (absl::ConsumePrefix(&rest, "file:") && !rest.empty()) {
+    return std::make_unique<FileLockElection>(std::string(rest), address);
+  }
+  if (absl::ConsumePrefix(&rest, "lease:") && !rest.empty()) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(rest, absl::MaxSplits('/', 1));
+    const bool has_namespace = !parts.second.empty();
+    auto store = MakeKubeLeaseStore({.api_url = options.kube_api,
+                                     .name_space = has_namespace ? parts.first : "",
+                                     .name = has_namespace ? parts.second : parts.first,
+                                     .account_folder = options.kube_account});
+    if (!store.ok()) return store.status();
+    return std::make_unique<LeaseElection>(*std::move(store), UniqueName(), address);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--election ", options.election,
+                   " is neither none, nor file:PATH, nor lease:[NAMESPACE/]NAME"));
 }
 
 // Leads as soon as the election is won. Who loses the lead ends at once, streams and all:

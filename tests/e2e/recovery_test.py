@@ -7,6 +7,7 @@ import threading
 import time
 
 import httpx
+import kube_api
 import pytest
 import sse
 import stack
@@ -230,7 +231,7 @@ def test_a_leader_that_ends_in_order_hands_over(bin_dir, tiny_model):
 def test_an_election_that_cannot_work_is_refused(bin_dir, tiny_model):
     with stack.Tiers(bin_dir, tiny_model, {"worker": FAST}) as tiers:
         for flag, exit_code, words in (
-                ("--election=lock", 2, "--election lock is neither none nor file:PATH"),
+                ("--election=lock", 2, "--election lock is neither none, nor file:PATH, nor lease:"),
                 ("--election=file:/missing/leader", 1, "cannot open /missing/leader")):
             command = [*tiers.command("scheduler")[:1], "--port=0", "--admin-port=0", flag]
             ended = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
@@ -253,3 +254,61 @@ def test_the_schedulers_page_says_who_runs_and_who_leads(bin_dir, tiny_model):
         readers.join()
         tiers.start_tier("gateway")
         tiers.wait_ready()
+
+
+def test_a_lease_in_kubernetes_decides_who_leads(bin_dir, tiny_model, undisturbed, tmp_path):
+    with kube_api.KubeApi(tmp_path) as api, stack.TiersWithStandby(
+            bin_dir, tiny_model, {"worker": FAST}, election=api.flags()) as tiers:
+        lease = api.leases["group-a"]
+        assert lease["spec"]["leaseDurationSeconds"] == 3
+        address = f"127.0.0.1:{tiers.scheduler_port}"
+        assert lease["metadata"]["annotations"]["weft.dev/address"] == address
+
+        # Killed: its lease runs out. Its streams go on.
+        readers = Readers(tiers)
+        readers.wait_for_tokens(5)
+        tiers.kill_tier("scheduler")
+        assert stack.eventually(lambda: tiers.log().count("leads, term") == 2, 6)
+        readers.join()
+        expect_whole(readers, undisturbed)
+        assert api.leases["group-a"]["spec"]["leaseTransitions"] == 1
+
+        # Stopped for longer than its lease: the other one leads, and it ends when it goes on.
+        tiers.start_tier("scheduler")
+        assert stack.eventually(lambda: tiers.ready("scheduler"), 5)
+        stopped = tiers.processes["standby"]
+        os.kill(stopped.pid, signal.SIGSTOP)
+        assert stack.eventually(lambda: tiers.log().count("leads, term") == 3, 8)
+        os.kill(stopped.pid, signal.SIGCONT)
+        assert stopped.wait(5) == 1
+        assert "leads no more: the lease is" in tiers.log()
+        tiers.start_tier("standby")
+
+        # Without the API server nobody may lead.
+        api.is_down.set()
+        assert tiers.processes["scheduler"].wait(8) == 1
+        assert "HTTP 503: the API server is shutting down" in tiers.log()
+        api.is_down.clear()
+        tiers.start_tier("scheduler")
+        assert stack.eventually(lambda: tiers.log().count("leads, term") == 4, 8)
+        tiers.wait_ready()
+        assert httpx.post(f"{tiers.url}/v1/completions", json=body(0, False, 5),
+                          timeout=20).status_code == 200
+
+
+def test_a_lease_is_not_taken_without_its_place_or_the_right(bin_dir, tiny_model, tmp_path):
+    scheduler = [str(bin_dir / "weft-scheduler"), "--port=0", "--admin-port=0"]
+    outside = subprocess.run([*scheduler, "--election=lease:group-a", "--kube-account=/missing"],
+                             capture_output=True, text=True, timeout=20, check=False)
+    assert outside.returncode == 2
+    assert "this is no pod, and --kube-api names no API server" in outside.stderr
+    with kube_api.KubeApi(tmp_path) as api:
+        (tmp_path / "token").write_text("another")
+        with subprocess.Popen([*scheduler, *api.flags()], stderr=subprocess.PIPE,
+                              text=True) as candidate:
+            for line in candidate.stderr:
+                if "cannot be read, trying on" in line:
+                    assert "HTTP 401: Unauthorized" in line
+                    break
+            candidate.kill()
+        assert api.leases == {}

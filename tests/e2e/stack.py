@@ -376,13 +376,13 @@ class Tiers(Stack):
 class TiersWithStandby(Tiers):
     """With a second scheduler that stands by."""
 
-    def __init__(self, bin_dir, model, flags=None, name=""):
+    def __init__(self, bin_dir, model, flags=None, name="", election=None):
         super().__init__(bin_dir, model, flags, name)
         self.tiers = ("scheduler", "standby", "worker", "gateway")
         self.schedulers["standby"], self.admin_ports["standby"] = free_ports(2)
-        election = f"--election=file:{self.folder.name}/leader"
+        election = election or [f"--election=file:{self.folder.name}/leader"]
         for tier in self.schedulers:
-            self.tier_flags[tier] = [election, *self.tier_flags.get(tier, [])]
+            self.tier_flags[tier] = [*election, *self.tier_flags.get(tier, [])]
 
     def start(self):
         self.start_tier("scheduler")  # it shall lead first

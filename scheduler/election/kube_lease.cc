@@ -1,0 +1,225 @@
+#include "scheduler/election/kube_lease.h"
+
+#include <curl/curl.h>
+
+#include <boost/json.hpp>
+#include <cstdlib>
+#include <ctime>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace weft::scheduler {
+namespace {
+
+namespace json = boost::json;
+
+// Of a request, all told: less than what a holder has left when one is lost.
+constexpr long kTimeoutMs = 1000;
+constexpr const char* kTerm = "weft.dev/term";
+constexpr const char* kAddress = "weft.dev/address";
+
+std::string ReadFile(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  return std::string(absl::StripAsciiWhitespace(text.str()));
+}
+
+// RFC 3339 with microseconds, as the API server wants its MicroTime.
+std::string MicroTimeNow() {
+  timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  tm utc;
+  gmtime_r(&now.tv_sec, &utc);
+  char seconds[32];
+  strftime(seconds, sizeof(seconds), "%Y-%m-%dT%H:%M:%S", &utc);
+  return absl::StrFormat("%s.%06dZ", seconds, now.tv_nsec / 1000);
+}
+
+struct Answer {
+  long status = 0;
+  std::string body;
+};
+
+class KubeLeaseStore final : public LeaseStore {
+ public:
+  explicit KubeLeaseStore(KubeLeaseOptions options)
+      : options_(std::move(options)),
+        collection_(absl::StrCat(options_.api_url, "/apis/coordination.k8s.io/v1/namespaces/",
+                                 options_.name_space, "/leases")),
+        curl_(curl_easy_init()) {}
+  ~KubeLeaseStore() override { curl_easy_cleanup(curl_); }
+
+  absl::StatusOr<Lease> Get() override {
+    const auto answer = Send("GET", absl::StrCat(collection_, "/", options_.name), "");
+    if (!answer.ok()) return answer.status();
+    if (answer->status == 404) {
+      object_ = {};
+      return Lease();
+    }
+    return Read(*answer);
+  }
+
+  absl::StatusOr<Lease> Put(const Lease& lease) override {
+    const bool is_new = lease.version.empty();
+    const std::string body = json::serialize(Object(lease));
+    const auto answer = is_new ? Send("POST", collection_, body)
+                               : Send("PUT", absl::StrCat(collection_, "/", options_.name), body);
+    if (!answer.ok()) return answer.status();
+    return Read(*answer);
+  }
+
+ private:
+  // The object as last read, with what is ours changed.
+  json::object Object(const Lease& lease) const {
+    json::object object = object_;
+    object["apiVersion"] = "coordination.k8s.io/v1";
+    object["kind"] = "Lease";
+    json::object& metadata = Child(object, "metadata");
+    metadata["name"] = options_.name;
+    metadata["namespace"] = options_.name_space;
+    if (!lease.version.empty()) metadata["resourceVersion"] = lease.version;
+    json::object& annotations = Child(metadata, "annotations");
+    annotations[kTerm] = absl::StrCat(lease.term);
+    annotations[kAddress] = lease.address;
+    json::object& spec = Child(object, "spec");
+    const json::value* holder = spec.if_contains("holderIdentity");
+    const bool changes_hands = holder == nullptr || *holder != json::value(lease.holder);
+    const std::string now = MicroTimeNow();
+    if (changes_hands && !lease.holder.empty()) {
+      const json::value* transitions = spec.if_contains("leaseTransitions");
+      spec["leaseTransitions"] =
+          transitions != nullptr && transitions->is_int64() ? transitions->as_int64() + 1 : 0;
+      spec["acquireTime"] = now;
+    }
+    spec["holderIdentity"] = lease.holder;
+    spec["leaseDurationSeconds"] = LeaseElection::kDuration.count() / 1000;
+    spec["renewTime"] = now;
+    return object;
+  }
+
+  static json::object& Child(json::object& parent, const char* key) {
+    json::value& child = parent[key];
+    if (!child.is_object()) child.emplace_object();
+    return child.as_object();
+  }
+
+  absl::StatusOr<Lease> Read(const Answer& answer) {
+    if (answer.status == 409) return absl::AbortedError("another was faster");
+    if (answer.status != 200 && answer.status != 201) return Refusal(answer);
+    boost::system::error_code error;
+    const json::value value = json::parse(answer.body, error);
+    if (error || !value.is_object()) {
+      return absl::UnavailableError("the API server's answer is not a JSON object");
+    }
+    object_ = value.as_object();
+    Lease lease;
+    lease.version = Text("metadata", "resourceVersion");
+    lease.holder = Text("spec", "holderIdentity");
+    if (lease.version.empty()) return absl::UnavailableError("a Lease without resourceVersion");
+    if (const json::value* found = object_.at("metadata").as_object().if_contains("annotations");
+        found != nullptr && found->is_object()) {
+      const json::object& annotations = found->as_object();
+      const auto text = [&](const char* key) {
+        const json::value* entry = annotations.if_contains(key);
+        return entry != nullptr && entry->is_string() ? std::string(entry->as_string()) : "";
+      };
+      lease.address = text(kAddress);
+      (void)absl::SimpleAtoi(text(kTerm), &lease.term);
+    }
+    return lease;
+  }
+
+  std::string Text(const char* section, const char* key) const {
+    const json::value* found = object_.if_contains(section);
+    if (found == nullptr || !found->is_object()) return "";
+    const json::value* text = found->as_object().if_contains(key);
+    return text != nullptr && text->is_string() ? std::string(text->as_string()) : "";
+  }
+
+  // The API server says why in `message`.
+  absl::Status Refusal(const Answer& answer) const {
+    boost::system::error_code error;
+    const json::value value = json::parse(answer.body, error);
+    std::string message;
+    if (!error && value.is_object()) {
+      const json::value* text = value.as_object().if_contains("message");
+      if (text != nullptr && text->is_string()) message = std::string(text->as_string());
+    }
+    return absl::UnavailableError(absl::StrCat("the API server at ", options_.api_url,
+                                               " answers HTTP ", answer.status,
+                                               message.empty() ? "" : ": ", message));
+  }
+
+  absl::StatusOr<Answer> Send(const char* method, const std::string& url, const std::string& body) {
+    Answer answer;
+    curl_easy_reset(curl_);  // connections stay
+    curl_easy_setopt(curl_, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(curl_, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(curl_, CURLOPT_TIMEOUT_MS, kTimeoutMs);
+    curl_easy_setopt(curl_, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(curl_, CURLOPT_NOPROXY, "*");
+    const std::string authority = options_.account_folder + "/ca.crt";
+    if (std::ifstream(authority)) curl_easy_setopt(curl_, CURLOPT_CAINFO, authority.c_str());
+    curl_slist* headers = curl_slist_append(nullptr, "Accept: application/json");
+    if (!body.empty()) {
+      headers = curl_slist_append(headers, "Content-Type: application/json");
+      curl_easy_setopt(curl_, CURLOPT_POSTFIELDS, body.c_str());
+      curl_easy_setopt(curl_, CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
+    }
+    const std::string token = ReadFile(options_.account_folder + "/token");
+    const std::string authorization = absl::StrCat("Authorization: Bearer ", token);
+    if (!token.empty()) headers = curl_slist_append(headers, authorization.c_str());
+    curl_easy_setopt(curl_, CURLOPT_HTTPHEADER, headers);
+    const auto append = +[](char* data, size_t, size_t size, void* to) -> size_t {
+      static_cast<std::string*>(to)->append(data, size);
+      return size;
+    };
+    curl_easy_setopt(curl_, CURLOPT_WRITEFUNCTION, append);
+    curl_easy_setopt(curl_, CURLOPT_WRITEDATA, &answer.body);
+    const CURLcode code = curl_easy_perform(curl_);
+    curl_slist_free_all(headers);
+    if (code != CURLE_OK) {
+      return absl::UnavailableError(
+          absl::StrCat("the API server at ", options_.api_url, ": ", curl_easy_strerror(code)));
+    }
+    curl_easy_getinfo(curl_, CURLINFO_RESPONSE_CODE, &answer.status);
+    return answer;
+  }
+
+  const KubeLeaseOptions options_;
+  const std::string collection_;
+  CURL* const curl_;
+  json::object object_;  // as last read
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LeaseStore>> MakeKubeLeaseStore(KubeLeaseOptions options) {
+  if (options.api_url.empty()) {
+    const char* host = std::getenv("KUBERNETES_SERVICE_HOST");
+    const char* port = std::getenv("KUBERNETES_SERVICE_PORT");
+    if (host == nullptr || port == nullptr) {
+      return absl::FailedPreconditionError(
+          "a lease needs Kubernetes: this is no pod, and --kube-api names no API server");
+    }
+    const bool is_v6 = std::string(host).find(':') != std::string::npos;
+    options.api_url = absl::StrCat("https://", is_v6 ? "[" : "", host, is_v6 ? "]:" : ":", port);
+  }
+  if (options.name_space.empty()) {
+    options.name_space = ReadFile(options.account_folder + "/namespace");
+    if (options.name_space.empty()) {
+      return absl::FailedPreconditionError(
+          "the lease's namespace is not known: say lease:NAMESPACE/NAME");
+    }
+  }
+  curl_global_init(CURL_GLOBAL_DEFAULT);
+  return std::make_unique<KubeLeaseStore>(std::move(options));
+}
+
+}  // namespace weft::scheduler
