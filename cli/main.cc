@@ -1,11 +1,13 @@
 // weft: the one command in front of the three processes.
 
+#include <iomanip>
 #include <iostream>
 #include <string>
 #include <vector>
 
 #include "cli/bench/bench.h"
 #include "cli/serve.h"
+#include "cli/simulate/simulate.h"
 #include "common/flags.h"
 #include "common/version.h"
 
@@ -20,13 +22,15 @@ struct Subcommand {
 constexpr Subcommand kSubcommands[] = {
     {"serve", "Serve a model behind the OpenAI API and gRPC", weft::cli::Serve},
     {"bench", "Load an OpenAI-compatible server and measure it", weft::bench::Bench},
+    {"simulate", "Size a pool: the scheduler on simulated time, without a GPU",
+     weft::simulate::Simulate},
 };
 
 void PrintHelp(std::ostream& out) {
   out << "Serving for Qwen2-architecture reasoning models.\n"
          "Usage: weft SUBCOMMAND [OPTIONS]\n\nSubcommands:\n";
   for (const Subcommand& subcommand : kSubcommands) {
-    out << "  " << subcommand.name << "    " << subcommand.help << '\n';
+    out << "  " << std::left << std::setw(12) << subcommand.name << subcommand.help << '\n';
   }
   out << "\n`weft SUBCOMMAND --help` lists its options.\n";
 }

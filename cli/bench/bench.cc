@@ -81,7 +81,8 @@ int Bench(int argc, const char* const* argv) {
   const Goodput goodput = ParseGoodput(options.goodput).value();
   if (options.threads == 0) options.threads = DefaultThreads();
   if (!options.json.empty()) {  // told before the load rather than after
-    if (absl::Status status = WriteFile(options.json, ""); !status.ok()) return Fail(status, 2);
+    if (absl::Status status = WriteFile("--json", options.json, ""); !status.ok())
+      return Fail(status, 2);
   }
   RaiseDescriptorLimit();
 
@@ -110,7 +111,7 @@ int Bench(int argc, const char* const* argv) {
   std::cerr.flush();
   std::cout << Table(report) << std::flush;
   if (!options.json.empty()) {
-    if (absl::Status status = WriteFile(options.json, Json(report)); !status.ok()) {
+    if (absl::Status status = WriteFile("--json", options.json, Json(report)); !status.ok()) {
       return Fail(status, 1);
     }
   }

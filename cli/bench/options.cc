@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/flags.h"
 
 namespace weft::bench {
@@ -104,21 +105,23 @@ absl::StatusOr<Target> ParseUrl(const std::string& url) {
                 .base = std::string(base)};
 }
 
-absl::StatusOr<Goodput> ParseGoodput(const std::string& text) {
+absl::StatusOr<Goodput> ParseGoodput(const std::string& text, const std::string& flag) {
   Goodput goodput;
   const std::vector<std::string> parts =
       absl::StrSplit(text, absl::ByAnyChar(", "), absl::SkipEmpty());
   for (const std::string& part : parts) {
-    const std::pair<std::string, std::string> pair = absl::StrSplit(part, absl::MaxSplits(':', 1));
+    const std::pair<std::string, std::string> pair =
+        absl::StrSplit(part, absl::MaxSplits(absl::ByAnyChar(":="), 1));
     std::optional<double>* bound = pair.first == "ttft"   ? &goodput.ttft
                                    : pair.first == "tpot" ? &goodput.tpot
                                    : pair.first == "itl"  ? &goodput.itl
                                    : pair.first == "e2el" ? &goodput.e2el
                                                           : nullptr;
     double ms = 0;
-    if (bound == nullptr || !absl::SimpleAtod(pair.second, &ms) || !(ms >= 0)) {
+    if (bound == nullptr || !absl::SimpleAtod(absl::StripSuffix(pair.second, "ms"), &ms) ||
+        !(ms >= 0)) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "--goodput ", text, ": ", part,
+          flag, " ", text, ": ", part,
           " is none of ttft:MS, tpot:MS, itl:MS, e2el:MS, with MS milliseconds from 0"));
     }
     *bound = ms;

@@ -56,8 +56,10 @@ void AddBenchFlags(Flags& flags, Options& options);
 
 // A trailing /v1 is left out: clients disagree on whether it belongs to the base.
 absl::StatusOr<Target> ParseUrl(const std::string& url);
-// "ttft:200,itl:25"; empty is no bound at all.
-absl::StatusOr<Goodput> ParseGoodput(const std::string& text);
+// "ttft:200,itl:25", or "ttft=200ms,itl=25ms"; empty is no bound at all. `flag` is the
+// one that had it, for errors.
+absl::StatusOr<Goodput> ParseGoodput(const std::string& text,
+                                     const std::string& flag = "--goodput");
 // What no single flag can judge.
 absl::Status Validate(const Options& options);
 

@@ -75,8 +75,10 @@ TEST(ParseGoodput, ReadsBounds) {
   EXPECT_EQ(goodput.itl, 2.5);
   EXPECT_EQ(goodput.e2el, 9000);
   EXPECT_FALSE(goodput.tpot);
+  EXPECT_EQ(ParseGoodput("ttft=200ms,itl=2.5ms").value().itl, 2.5);
   EXPECT_TRUE(ParseGoodput("").ok());
-  for (const char* wrong : {"ttft", "ttft:", "ttft:fast", "ttft:-1", "latency:3", "ttft:nan"}) {
+  for (const char* wrong :
+       {"ttft", "ttft:", "ttft:fast", "ttft:-1", "latency:3", "ttft:nan", "ttft=2s"}) {
     EXPECT_THAT(ParseGoodput(wrong).status().message(), HasSubstr("none of ttft:MS")) << wrong;
   }
 }

@@ -1,7 +1,6 @@
 #include "cli/bench/report.h"
 
 #include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
 #include <cmath>
 #include <fstream>
@@ -38,7 +37,13 @@ void Rows(std::string& out, const std::string& title, const std::string& name,
   Row(out, absl::StrCat("P99 ", name, " (ms)"), summary.p99);
 }
 
-void Fields(boost::json::object& json, const std::string& name, const Summary& summary) {
+bool HasRate(const Options& options) {
+  return options.request_rate > 0 && std::isfinite(options.request_rate);
+}
+
+}  // namespace
+
+void AddFields(boost::json::object& json, const std::string& name, const Summary& summary) {
   json[absl::StrCat("mean_", name, "_ms")] = summary.mean;
   json[absl::StrCat("median_", name, "_ms")] = summary.p50;
   json[absl::StrCat("std_", name, "_ms")] = summary.std;
@@ -46,12 +51,6 @@ void Fields(boost::json::object& json, const std::string& name, const Summary& s
   json[absl::StrCat("p90_", name, "_ms")] = summary.p90;
   json[absl::StrCat("p99_", name, "_ms")] = summary.p99;
 }
-
-bool HasRate(const Options& options) {
-  return options.request_rate > 0 && std::isfinite(options.request_rate);
-}
-
-}  // namespace
 
 std::string Table(const Report& report) {
   const auto& [options, outcome, results] = report;
@@ -127,10 +126,10 @@ std::string Json(const Report& report) {
   json["total_token_throughput"] =
       results.PerSecond(results.num_output_tokens + results.num_prompt_tokens);
   json["max_concurrent_requests"] = outcome.peak_concurrency;
-  Fields(json, "ttft", results.ttft_ms);
-  Fields(json, "tpot", results.tpot_ms);
-  Fields(json, "itl", results.itl_ms);
-  Fields(json, "e2el", results.e2e_ms);
+  AddFields(json, "ttft", results.ttft_ms);
+  AddFields(json, "tpot", results.tpot_ms);
+  AddFields(json, "itl", results.itl_ms);
+  AddFields(json, "e2el", results.e2e_ms);
   json["client_cpu_s"] = outcome.cpu_s;
   json["client_busiest_thread_cpu_s"] = outcome.busiest_thread_cpu_s;
   boost::json::array errors;
@@ -141,11 +140,11 @@ std::string Json(const Report& report) {
   return boost::json::serialize(json) + "\n";
 }
 
-absl::Status WriteFile(const std::string& path, const std::string& text) {
+absl::Status WriteFile(const char* flag, const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::trunc);
   file << text;
   file.close();
-  if (!file) return absl::UnavailableError(absl::StrCat("cannot write --json ", path));
+  if (!file) return absl::UnavailableError(absl::StrCat("cannot write ", flag, " ", path));
   return absl::OkStatus();
 }
 

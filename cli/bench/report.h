@@ -2,6 +2,7 @@
 // `vllm bench serve`.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <string>
 
 #include "absl/status/status.h"
@@ -19,6 +20,11 @@ struct Report {
 
 std::string Table(const Report& report);
 std::string Json(const Report& report);
-absl::Status WriteFile(const std::string& path, const std::string& text);
+
+// mean_<name>_ms, median_<name>_ms and so on.
+void AddFields(boost::json::object& json, const std::string& name, const Summary& summary);
+
+// `flag` is the one that names the file, for errors.
+absl::Status WriteFile(const char* flag, const std::string& path, const std::string& text);
 
 }  // namespace weft::bench

@@ -1,0 +1,32 @@
+// A simulation's results as a table for people and as JSON for scripts, in the terms
+// of `weft bench`.
+#pragma once
+
+#include <string>
+
+#include "cli/bench/statistics.h"
+#include "cli/simulate/options.h"
+#include "sim/core_simulation.h"
+#include "sim/pool_simulation.h"
+
+namespace weft::simulate {
+
+struct Report {
+  const Options& options;
+  const sim::PoolOptions& pool;
+  const sim::PoolReport& outcome;
+  const bench::Results& results;
+};
+
+bench::Results Summarize(const sim::PoolReport& outcome, const bench::Goodput& slo);
+
+// "2 x H200, 12345 KV blocks each"
+std::string PoolName(const sim::PoolOptions& pool);
+
+std::string Table(const Report& report);
+std::string Json(const Report& report);
+
+// Of a history of the core's own simulation.
+std::string ReplayTable(uint64_t seed, const sim::SimulationReport& report);
+
+}  // namespace weft::simulate
