@@ -23,6 +23,7 @@ import xml.etree.ElementTree
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # A binary that hangs must fail, not block: far above what any takes.
 BINARY_TIMEOUT_S = 900
+SOAK_TIMEOUT_S = 7200
 
 
 class Tally:
@@ -44,15 +45,16 @@ def run_binary(path, environment):
     """Runs one GoogleTest binary; returns (path, seconds, output, [(name, outcome, detail)])."""
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         start = time.monotonic()
+        limit_s = SOAK_TIMEOUT_S if "WEFT_SOAK" in environment else BINARY_TIMEOUT_S
         try:
             done = subprocess.run(
                 [path, f"--gtest_output=json:{report.name}", "--gtest_brief=1"],
                 env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                timeout=BINARY_TIMEOUT_S, check=False)
+                timeout=limit_s, check=False)
             output, code = done.stdout.decode(errors="replace"), done.returncode
         except subprocess.TimeoutExpired as expired:
             output = (expired.stdout or b"").decode(errors="replace")
-            output += f"\n{path.name}: still running after {BINARY_TIMEOUT_S} s\n"
+            output += f"\n{path.name}: still running after {limit_s} s\n"
             code = -1
         seconds = time.monotonic() - start
         results = []

@@ -19,7 +19,7 @@ namespace weft::sim {
 namespace {
 
 uint64_t first_seed = 1;
-int num_seeds = std::getenv("WEFT_SOAK") != nullptr ? 20'000 : 300;
+int num_seeds = std::getenv("WEFT_SOAK") != nullptr ? 100'000 : 2'000;
 
 TEST(CoreSimulation, HoldsItsInvariantsThroughEveryHistory) {
   SimulationReport total;
