@@ -17,7 +17,7 @@ struct WorkerSnapshot {
   int num_running = 0;
   int num_steps_in_flight = 0;
   int num_blocks_used = 0, num_blocks_cached = 0, num_blocks_free = 0;
-  int64_t num_unscheduled_tokens = 0;  // of those that run: prompts still to compute
+  int64_t num_unscheduled_tokens = 0;  // of those that run: still to compute
   // Of a step with as many decodes: how many prompt tokens it would take along.
   int max_prompt_tokens = 0;
   // The first in the queue lacks so many blocks here; 0: it does not, or was not tried.

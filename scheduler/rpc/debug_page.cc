@@ -50,7 +50,8 @@ void AddWorker(const DebugFacts& facts, const WorkerSnapshot& worker, std::strin
       worker.num_blocks_cached, worker.num_blocks_free,
       num_blocks == 0 ? 0 : static_cast<int>(int64_t{100} * worker.num_blocks_used / num_blocks),
       worker.is_draining ? ", drains" : "");
-  absl::StrAppendFormat(&page, "%-32s %d prompt tokens to compute, at most %d in its next step\n",
+  absl::StrAppendFormat(&page,
+                        "%-32s %d tokens to compute; its next step takes at most %d of prompts\n",
                         "", worker.num_unscheduled_tokens,
                         std::min(worker.max_prompt_tokens, worker.limits.max_step_tokens));
   if (worker.num_lacking_blocks > 0) {

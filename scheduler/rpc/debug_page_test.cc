@@ -47,7 +47,7 @@ TEST(DebugPage, SaysWhoRunsAndWhyOthersWait) {
   const std::string page = DebugPage(facts);
   EXPECT_THAT(page, HasSubstr("host-1"));
   EXPECT_THAT(page, HasSubstr("90 used"));
-  EXPECT_THAT(page, HasSubstr("at most 2048 in its next step"));
+  EXPECT_THAT(page, HasSubstr("its next step takes at most 2048 of prompts"));
   EXPECT_THAT(page, HasSubstr("the first that waits lacks 6 blocks here"));
   EXPECT_THAT(page, HasSubstr("0.5 s    8.0 s  decode on host-1"));
   EXPECT_THAT(page, HasSubstr("5.0 s    5.0 s  waits for a row or for blocks"));
