@@ -26,7 +26,8 @@ constexpr float kValueGrow = 1024.0f;
 
 // With few rows the kernel's length is a chain of latencies, and what counts is that
 // it starts while the projection in front of it still holds its shared memory, and
-// leaves room for the one behind: one CTA a SM, short rings.
+// leaves room for the one behind: one CTA a SM, short rings. Where tiles are large, these
+// rings keep the memory busy with many rows, too.
 template <class Element, int kDim, bool kIsFp8, bool kFew>
 struct Config {
   static constexpr bool kFewRows = kFew;
@@ -39,7 +40,7 @@ struct Config {
 
   // HBM at full speed wants some 40 KiB in flight a SM. All but one stage of each
   // warp's ring are: 64 to 128 KiB here, as the rest of shared memory permits.
-  static constexpr int kCtasPerSm = kFewRows ? 1 : Tile::kBytes > 6000 ? 2 : 3;
+  static constexpr int kCtasPerSm = kFewRows ? 1 : 3;
   static constexpr int kStages = kFewRows ? 2 : Tile::kBytes > 3000 ? 3 : 4;
   static_assert(kCtasPerSm <= kMaxCtasPerSm);
 
