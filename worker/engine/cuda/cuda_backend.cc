@@ -18,6 +18,12 @@ using ops::BlocksFor;
 using ops::cuda::CudaOps;
 using ops::cuda::SampledRow;
 
+// Masks of a full batch take some milliseconds of one core; the forward pass that hides
+// them takes two or three.
+int NumGrammarThreads() {
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()) / 2, 1, 8);
+}
+
 // Sizes of captured steps: every small one; further up, the larger the wider apart.
 std::vector<int> GraphSizes(int max_rows) {
   std::vector<int> sizes;
@@ -32,7 +38,7 @@ std::vector<int> GraphSizes(int max_rows) {
 
 CudaBackend::CudaBackend(std::unique_ptr<CudaOps> ops, std::unique_ptr<Qwen2> model,
                          std::vector<ops::KvLayer> kv, BackendLimits limits,
-                         std::string fingerprint, std::string device)
+                         std::string fingerprint, std::string device, const std::string& model_dir)
     : ops_(std::move(ops)),
       model_(std::move(model)),
       kv_(std::move(kv)),
@@ -45,9 +51,12 @@ CudaBackend::CudaBackend(std::unique_ptr<CudaOps> ops, std::unique_ptr<Qwen2> mo
       records_(kStepRing * record_shape_.bytes()),
       answers_(int64_t{kStepRing} * limits.max_rows),
       done_(kStepRing),
+      masks_(int64_t{kStepRing} * limits.max_rows * MaskWords(limits.vocab_size)),
+      mask_ready_(int64_t{kStepRing} * limits.max_rows),
       entries_(limits.max_context_tokens, ops_->memory()),
       prompt_pass_(limits, ops_->memory()),
-      slots_(limits) {
+      slots_(limits),
+      grammars_(model_dir, limits.max_rows, NumGrammarThreads()) {
   ops::cuda::DeviceMemory& memory = ops_->memory();
   const auto ints = [&](int64_t count) {
     return static_cast<int32_t*>(memory.TakeZeroed(count * sizeof(int32_t)));
@@ -73,6 +82,7 @@ CudaBackend::CudaBackend(std::unique_ptr<CudaOps> ops, std::unique_ptr<Qwen2> mo
   device_record_ = static_cast<char*>(memory.TakeZeroed(record_shape_.bytes()));
   device_step_ = static_cast<uint64_t*>(memory.TakeZeroed(sizeof(uint64_t)));
   std::memset(done_.data(), 0, kStepRing * sizeof(uint64_t));
+  std::memset(mask_ready_.data(), 0, kStepRing * rows * sizeof(uint64_t));
 }
 
 absl::Status CudaBackend::Begin(const StepCommand& command) {
@@ -92,11 +102,13 @@ absl::Status CudaBackend::Begin(const StepCommand& command) {
   step.is_launched = !rows->empty();
   step.is_captured = false;
   step.begun = SteadyClock::now();
+  grammars_.Enter(command);
   if (!command.entries.empty()) {
     entries_.Enter(command.entries, num_launched_, slot_state_, ops_->stream());
   }
   if (rows->empty()) {
     step.logit_rows.clear();
+    step.grammars.clear();
     // The staging area may be written again for the next step.
     if (!command.entries.empty()) {
       CheckOrDie(cudaStreamSynchronize(ops_->stream()), "entering slots");
@@ -127,6 +139,7 @@ StepRecord& CudaBackend::WriteRecord(const StepCommand& command,
   record = {};
   step.logit_rows.assign(rows.size(), -1);
   step.wants_logprobs.assign(rows.size(), false);
+  step.grammars.assign(rows.size(), nullptr);
   step.prompt_rows = {};
   block_sums[0] = 0;
   const auto add = [&](size_t i) {
@@ -139,6 +152,10 @@ StepRecord& CudaBackend::WriteRecord(const StepCommand& command,
     step.logit_rows[i] = to.logit_row;
     const Slot& slot = slots_.slot(row.slot);
     step.wants_logprobs[i] = slot.sampling.params().num_logprobs.has_value();
+    if (row.samples && grammars_.of(row.slot)) {
+      step.grammars[i] = grammars_.of(row.slot);
+      step.grammars[i]->Want(MaskOf(step.count, to.logit_row));
+    }
     if (row.num_prompt_logprobs > 0) {
       prompt_pass_.Add(static_cast<int>(i), row, slot, record.num_tokens, step.count,
                        step.prompt_rows);
@@ -162,6 +179,14 @@ StepRecord& CudaBackend::WriteRecord(const StepCommand& command,
   }
   row_starts[record.num_rows] = record.num_tokens;
   return record;
+}
+
+MaskTarget CudaBackend::MaskOf(uint64_t count, int logit_row) {
+  const int64_t place = static_cast<int64_t>(count % kStepRing) * limits_.max_rows + logit_row;
+  const int words = MaskWords(limits_.vocab_size);
+  return {.words = {masks_.data() + place * words, static_cast<size_t>(words)},
+          .ready = mask_ready_.data() + place,
+          .value = count + 1};
 }
 
 // Everything of a step but where its record comes from. `num_rows` and `num_tokens`
@@ -205,6 +230,9 @@ void CudaBackend::Launch(const StepRecord& record, const char* records, const ui
                                   .tokens = slot_state_.tokens,
                                   .token_stride = slot_state_.token_stride,
                                   .num_tokens = slot_state_.num_tokens,
+                                  .masks = masks_.data(),
+                                  .mask_stride = MaskWords(limits_.vocab_size),
+                                  .mask_ready = mask_ready_.data(),
                                   .ring = answers_.data(),
                                   .ring_steps = kStepRing,
                                   .rows_per_step = limits_.max_rows,
@@ -277,6 +305,11 @@ absl::StatusOr<StepResult> CudaBackend::Await() {
     for (size_t i = 0; i < step.logit_rows.size(); ++i) {
       if (step.logit_rows[i] < 0) continue;
       result.rows[i] = ReadAnswer(answers[step.logit_rows[i]], step.wants_logprobs[i]);
+      if (const auto& grammar = step.grammars[i]) {
+        if (grammar->failed()) result.rows[i] = GrammarFailedRow();
+        const auto& tokens = result.rows[i].tokens;
+        grammar->Sampled(tokens.empty() ? std::nullopt : std::optional(tokens[0]));
+      }
     }
     prompt_pass_.Read(step.prompt_rows, step.count, result.rows);
   }
@@ -314,7 +347,18 @@ void CudaBackend::WaitFor(uint64_t count) const {
   }
 }
 
+void CudaBackend::AbandonGrammars() {
+  for (StepInFlight& step : in_flight_) {
+    for (const auto& grammar : step.grammars) {
+      if (grammar) grammar->Abandon();
+    }
+    step.grammars.clear();
+  }
+  grammars_.Reset();
+}
+
 void CudaBackend::Reset() {
+  AbandonGrammars();
   CheckOrDie(cudaStreamSynchronize(ops_->stream()), "running a step");
   num_awaited_ = num_begun_;
   slots_.Reset();

@@ -32,6 +32,7 @@
 #include "worker/engine/cuda/pinned_memory.h"
 #include "worker/engine/cuda/prompt_pass.h"
 #include "worker/engine/cuda/step_state.h"
+#include "worker/engine/grammar_masks.h"
 #include "worker/engine/slot_table.h"
 #include "worker/model/qwen2.h"
 #include "worker/ops/cuda/ops_cuda.h"
@@ -48,8 +49,11 @@ class CudaBackend final : public Backend {
   // `model` and `kv` lie in `ops`' memory, and so will the state of slots.
   CudaBackend(std::unique_ptr<ops::cuda::CudaOps> ops, std::unique_ptr<Qwen2> model,
               std::vector<ops::KvLayer> kv, BackendLimits limits, std::string fingerprint,
-              std::string device);
-  ~CudaBackend() override { cudaStreamSynchronize(ops_->stream()); }
+              std::string device, const std::string& model_dir);
+  ~CudaBackend() override {
+    AbandonGrammars();
+    cudaStreamSynchronize(ops_->stream());
+  }
 
   const BackendLimits& limits() const override { return limits_; }
   const std::string& fingerprint() const override { return fingerprint_; }
@@ -74,6 +78,8 @@ class CudaBackend final : public Backend {
     // By position in the command: the row of logits that answers it; -1: samples nothing.
     std::vector<int> logit_rows;
     std::vector<bool> wants_logprobs;
+    // Likewise; null: no grammar.
+    std::vector<std::shared_ptr<GrammarFollower>> grammars;
     PromptRows prompt_rows;
     SteadyClock::time_point begun;
   };
@@ -91,6 +97,9 @@ class CudaBackend final : public Backend {
   cudaGraphExec_t GraphFor(const StepRecord& record) const;
   RowResult ReadAnswer(const ops::cuda::SampledRow& answer, bool wants_logprobs) const;
   void WaitFor(uint64_t count) const;
+  MaskTarget MaskOf(uint64_t count, int logit_row);
+  // No step waits for a mask any more.
+  void AbandonGrammars();
 
   std::unique_ptr<ops::cuda::CudaOps> ops_;
   std::unique_ptr<Qwen2> model_;
@@ -108,12 +117,15 @@ class CudaBackend final : public Backend {
   PinnedArray<char> records_;                   // [kStepRing] records
   PinnedArray<ops::cuda::SampledRow> answers_;  // [kStepRing, max rows]
   PinnedArray<uint64_t> done_;                  // [kStepRing]: FinishStep
+  PinnedArray<uint32_t> masks_;                 // [kStepRing, max rows, MaskWords]
+  PinnedArray<uint64_t> mask_ready_;            // [kStepRing, max rows]: as SampleArgs has it
 
   EntryStaging entries_;
   PromptPass prompt_pass_;
   std::vector<std::pair<int, Graph>> graphs_;  // by number of rows, ascending
 
   SlotTable slots_;  // the beginning thread's
+  GrammarMasks grammars_;
   std::array<StepInFlight, kStepRing> in_flight_;
   uint64_t num_begun_ = 0;
   uint64_t num_launched_ = 0;  // as device_step_ will count

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_format.h"
 #include "text/chat_template.h"
+#include "text/grammar.h"
 #include "worker/engine/cuda/load_cuda.h"
 #include "worker/engine/testing.h"
 #include "worker/model/testing.h"
@@ -554,6 +555,50 @@ TEST_F(CudaBackendTest, Fp8KvIsCloseTo16Bits) {
 class DemoModel : public CudaBackendTest, public ::testing::WithParamInterface<const char*> {};
 INSTANTIATE_TEST_SUITE_P(, DemoModel, ::testing::Values("math", "r1"),
                          [](const auto& info) { return std::string(info.param); });
+
+// Rows with a grammar beside rows without, in steps that wait for masks and in others.
+TEST_P(DemoModel, FollowsGrammarsAsOnTheCpu) {
+  const std::string dir = std::string(WEFT_SOURCE_DIR) + "/models/weft-demo-" + GetParam();
+  const auto tokenizer = text::Tokenizer::Load(dir);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const std::vector<TokenId> eos = {(*tokenizer)->eos_id()};
+  const Grammar grammars[] = {
+      {Grammar::Kind::kJsonSchema, R"({"type":"object","properties":{"steps":{"type":"array",
+          "items":{"type":"string","maxLength":20},"maxItems":3},"answer":{"type":"integer",
+          "minimum":0,"maximum":9999}},"required":["steps","answer"],
+          "additionalProperties":false})"},
+      {Grammar::Kind::kRegex, "[A-Z][a-z]{3,12}( [a-z]{2,9}){2}[.]"},
+      {Grammar::Kind::kChoice, R"(["yes","no","perhaps"])"}};
+  std::vector<Request> requests;
+  for (int i = 0; i < 24; ++i) {
+    Request request = {.prompt = MakePrompt(5 + 7 * i, i, (*tokenizer)->vocab_size()),
+                       .num_new_tokens = 60,
+                       .sampling = {.temperature = i % 2 ? 0.9f : 0.0f, .seed = uint64_t(i)},
+                       .arrival = i / 3};
+    request.sampling.stop_token_ids = eos;
+    if (i % 4 != 3) request.sampling.grammar = grammars[i % 3];
+    requests.push_back(std::move(request));
+  }
+  const auto run = [&](const char* device, int steps_in_flight) {
+    const Model model(ModelBackendOptions{.model_dir = dir, .device = device, .dtype = "float32"});
+    std::vector<std::vector<TokenId>> outputs =
+        TokensOf(RunRequests(*model, requests, {.steps_in_flight = steps_in_flight}));
+    // Behind the end anything may come.
+    for (auto& tokens : outputs) {
+      tokens.erase(std::find(tokens.begin(), tokens.end(), eos[0]), tokens.end());
+    }
+    return outputs;
+  };
+  const auto expected = run("cpu", 1);
+  EXPECT_EQ(run("cuda", 1), expected);
+  EXPECT_EQ(run("cuda", 2), expected);
+  const auto compiler = text::GrammarCompiler::Start(*tokenizer);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    if (!requests[i].sampling.grammar) continue;
+    auto position = compiler->Compile(*requests[i].sampling.grammar);
+    for (const TokenId token : expected[i]) EXPECT_TRUE(position->Consume(token).ok());
+  }
+}
 
 TEST_P(DemoModel, AnswersAsOnTheCpu) {
   const std::string dir = std::string(WEFT_SOURCE_DIR) + "/models/weft-demo-" + GetParam();

@@ -76,7 +76,8 @@ void EntryStaging::Enter(const std::vector<SlotEntry>& entries, uint64_t step,
                              .min_tokens = p.min_tokens,
                              .num_prompt_tokens = e.num_prompt_tokens,
                              .num_logprobs = p.num_logprobs.value_or(-1),
-                             .num_bias = static_cast<int32_t>(p.logit_bias.size())}};
+                             .num_bias = static_cast<int32_t>(p.logit_bias.size()),
+                             .has_mask = p.grammar.has_value()}};
       CopyStopIds(p.stop_token_ids, record.sampling);
       record.tokens_offset = put(e.tokens.data(), e.tokens.size());
       record.blocks_offset = put(e.blocks.data(), e.blocks.size());

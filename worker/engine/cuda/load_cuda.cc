@@ -218,8 +218,9 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(const ModelBackendOptio
   if (auto e = ops::cuda::PrepareSampling(device); e != cudaSuccess) {
     return ops::cuda::CudaStatus(e, "preparing the sampler");
   }
-  auto backend = std::make_unique<CudaBackend>(*std::move(ops), std::move(model), std::move(kv),
-                                               limits, opened->fingerprint, facts.device);
+  auto backend =
+      std::make_unique<CudaBackend>(*std::move(ops), std::move(model), std::move(kv), limits,
+                                    opened->fingerprint, facts.device, options.model_dir);
   facts.kv_seconds = watch.LapSeconds();
 
   if (auto s = RunCanary(*backend); !s.ok()) return s;

@@ -87,6 +87,17 @@ __device__ __forceinline__ void CopyBox(uint32_t to_shared, const void* tensor_m
       : "memory");
 }
 
+// The same box to the same place in each block of the cluster that `blocks` has a bit for,
+// and counted at the same barrier of each.
+__device__ __forceinline__ void CopyBoxToBlocks(uint32_t to_shared, const void* tensor_map, int x,
+                                                int y, int z, uint32_t barrier, uint16_t blocks) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes"
+      ".multicast::cluster [%0], [%1, {%2, %3, %4}], [%5], %6;" ::"r"(to_shared),
+      "l"(tensor_map), "r"(x), "r"(y), "r"(z), "r"(barrier), "h"(blocks)
+      : "memory");
+}
+
 // Between ordinary writes to shared memory and what the copy engine does there next.
 __device__ __forceinline__ void FenceSharedForCopies() {
   asm volatile("fence.proxy.async.shared::cta;" ::: "memory");

@@ -88,7 +88,7 @@ struct Share {
   int row;  // not after that of `begin`
   int begin;
   int end;
-  int first_cta;  // of the item, if items have their own
+  int first_cta = 0;  // of the item, if items have their own
 };
 
 struct Piece {
@@ -170,7 +170,7 @@ __device__ inline Share ShareOfItem(const Params& p) {
   }
   const int cta = blockIdx.x;
   const int row = __popc(__ballot_sync(kAllLanes, my_end_cta <= cta));
-  if (row >= num_rows) return {1, 0, 0, 0, 0};
+  if (row >= num_rows) return {1, 0, 0, 0};
   const int num_pieces = __shfl_sync(kAllLanes, my_pieces, row);
   const int row_begin = __shfl_sync(kAllLanes, my_begin, row);
   const int row_units = __shfl_sync(kAllLanes, my_units, row);
@@ -228,9 +228,9 @@ __device__ inline Share ShareOfAll(const Params& p) {
                           MinUnits(Quotient(num_blocks, p.args.num_decode_rows)));
   // Less than 2^31: no more than num_units and a CTA's share over.
   const int begin = min(static_cast<int>(blockIdx.x) * per_cta, num_units);
-  if (begin == num_units) return {per_cta, 0, begin, begin, 0};
+  if (begin == num_units) return {per_cta, 0, begin, begin};
   const int row = search.Find(Quotient(begin, p.items_per_row), p);
-  return {per_cta, row, begin, min(begin + per_cta, num_units), 0};
+  return {per_cta, row, begin, min(begin + per_cta, num_units)};
 }
 
 // The item of a unit, which is in this row or a later one.

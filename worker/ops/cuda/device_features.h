@@ -4,6 +4,7 @@
 //                        sm_75        sm_80 to 89  sm_90a      sm_100 and newer
 //   16-bit models        fp16         any          any         any
 //   linear, few tokens   cuBLASLt     cuBLASLt     Skinny...   Skinny..., where x fits
+//   linear, some dozens  cuBLASLt     cuBLASLt     Tile...     cuBLASLt
 //   steps without prompt Reference... Decode...    Decode...   Decode...
 //   steps with prompt    Reference... Reference... Prefill...  Reference...
 //   sampling, a row      a block      a block      a cluster   a cluster, where it fits
@@ -38,8 +39,8 @@ struct DeviceFeatures {
   bool has_clusters() const { return code_capability >= 90; }
   // A kernel may start before the one in front has ended: Launch.
   bool has_overlap() const { return code_capability >= 90; }
-  // wgmma, which newer devices have no more: PrefillAttention. (CudaWheels.cmake sees to
-  // it that code for 9.0 is code for 9.0a.)
+  // wgmma, which newer devices have no more: PrefillAttention, TileLinear. (CudaWheels.cmake sees
+  // to it that code for 9.0 is code for 9.0a.)
   bool has_wgmma() const { return code_capability == 90; }
 };
 

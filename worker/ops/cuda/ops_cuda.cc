@@ -6,6 +6,7 @@
 #include "worker/ops/cuda/cuda_status.h"
 #include "worker/ops/cuda/elementwise.h"
 #include "worker/ops/cuda/rms_norm.h"
+#include "worker/ops/cuda/tile_linear.h"
 
 namespace weft::worker::ops::cuda {
 namespace {
@@ -28,7 +29,8 @@ absl::Status CudaOps::Init() {
   if (auto e = cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking); e != cudaSuccess) {
     return CudaStatus(e, "cudaStreamCreate");
   }
-  for (auto prepare : {&PrepareSkinnyLinear, &PrepareDecodeAttention, &PreparePrefillAttention}) {
+  for (auto prepare : {&PrepareSkinnyLinear, &PrepareTileLinear, &PrepareDecodeAttention,
+                       &PreparePrefillAttention}) {
     if (auto e = prepare(device_); e != cudaSuccess) return CudaStatus(e, "preparing kernels");
   }
   auto blas = Blas::Create({.table_path = options_.gemm_table_path});
@@ -140,8 +142,8 @@ void CudaOps::RotaryAngles(const Batch& batch, double theta, at::Tensor cos, at:
 
 namespace {
 
-SkinnyLinearArgs SkinnyArgs(DType dtype, Epilogue epilogue, const at::Tensor& x,
-                            const at::Tensor& weight, at::Tensor& out) {
+LinearArgs ArgsOf(DType dtype, Epilogue epilogue, const at::Tensor& x, const at::Tensor& weight,
+                  at::Tensor& out) {
   return {.dtype = dtype,
           .epilogue = epilogue,
           .num_tokens = static_cast<int>(x.size(0)),
@@ -154,37 +156,43 @@ SkinnyLinearArgs SkinnyArgs(DType dtype, Epilogue epilogue, const at::Tensor& x,
 
 }  // namespace
 
-bool CudaOps::RunSkinny(SkinnyLinearArgs args, const Norm* norm) {
+bool CudaOps::RunFused(LinearArgs args, const Norm* norm) {
   if (norm != nullptr) {
     args.norm_weight = norm->weight.const_data_ptr();
     args.epsilon = norm->epsilon;
   }
-  if (!FitsSkinnyLinear(args, device_)) return false;
-  Check(SkinnyLinear(args, device_, stream_), "linear of few tokens");
-  return true;
+  if (args.num_tokens >= kMinTileTokens && FitsTileLinear(args, device_)) {
+    Check(TileLinear(args, device_, stream_), "linear of some dozens of tokens");
+    return true;
+  }
+  if (FitsSkinnyLinear(args, device_)) {
+    Check(SkinnyLinear(args, device_, stream_), "linear of few tokens");
+    return true;
+  }
+  return false;
 }
 
 void CudaOps::NormedLinear(const at::Tensor& x, const Norm& norm, const at::Tensor& weight,
                            const at::Tensor& bias, at::Tensor out) {
-  SkinnyLinearArgs skinny = SkinnyArgs(options_.dtype, Epilogue::kStore, x, weight, out);
-  skinny.bias = bias.defined() ? bias.const_data_ptr() : nullptr;
-  if (RunSkinny(skinny, &norm)) return;
-  RunGemm(RunNorm(x.const_data_ptr(), x.size(0), norm, /*rows=*/nullptr), weight, bias,
-          /*accumulate=*/false, out);
+  LinearArgs args = ArgsOf(options_.dtype, Epilogue::kStore, x, weight, out);
+  args.bias = bias.defined() ? bias.const_data_ptr() : nullptr;
+  if (RunFused(args, &norm)) return;
+  const at::Tensor normed = RunNorm(x.const_data_ptr(), x.size(0), norm, /*rows=*/nullptr);
+  RunGemm(normed, weight, bias, /*accumulate=*/false, out);
 }
 
 void CudaOps::AddLinear(const at::Tensor& x, const at::Tensor& weight, at::Tensor out) {
-  if (RunSkinny(SkinnyArgs(options_.dtype, Epilogue::kAdd, x, weight, out), /*norm=*/nullptr))
-    return;
+  const LinearArgs args = ArgsOf(options_.dtype, Epilogue::kAdd, x, weight, out);
+  if (RunFused(args, /*norm=*/nullptr)) return;
   RunGemm(x, weight, /*bias=*/{}, /*accumulate=*/true, out);
 }
 
 void CudaOps::NormedGatedLinear(const at::Tensor& x, const Norm& norm, const at::Tensor& gate_up,
                                 at::Tensor out) {
-  if (RunSkinny(SkinnyArgs(options_.dtype, Epilogue::kSiluMul, x, gate_up, out), &norm)) return;
+  if (RunFused(ArgsOf(options_.dtype, Epilogue::kSiluMul, x, gate_up, out), &norm)) return;
+  const at::Tensor normed = RunNorm(x.const_data_ptr(), x.size(0), norm, /*rows=*/nullptr);
   const at::Tensor both = FirstRows(gate_up_, x.size(0));
-  RunGemm(RunNorm(x.const_data_ptr(), x.size(0), norm, /*rows=*/nullptr), gate_up, /*bias=*/{},
-          /*accumulate=*/false, both);
+  RunGemm(normed, gate_up, /*bias=*/{}, /*accumulate=*/false, both);
   Check(SiluMul({.dtype = options_.dtype,
                  .gate_up = both.const_data_ptr(),
                  .out = out.mutable_data_ptr(),
@@ -198,8 +206,7 @@ void CudaOps::Logits(const Batch& batch, const at::Tensor& x, const Norm& norm,
                      const at::Tensor& head, at::Tensor out) {
   if (batch.num_logits == 0) return;
   const bool of_all = batch.num_logits == batch.num_tokens;  // of every token, in order
-  if (of_all && RunSkinny(SkinnyArgs(options_.dtype, Epilogue::kFloat, x, head, out), &norm))
-    return;
+  if (of_all && RunFused(ArgsOf(options_.dtype, Epilogue::kFloat, x, head, out), &norm)) return;
   RunGemm(RunNorm(x.const_data_ptr(), batch.num_logits, norm, batch.logit_tokens), head,
           /*bias=*/{}, /*accumulate=*/false, out);
 }

@@ -76,8 +76,9 @@ class CudaOps final : public Ops {
   at::Tensor Make(at::IntArrayRef shape, at::ScalarType dtype);
   void Check(cudaError_t error, const char* what);
   bool HasFastAttention(const Batch& batch) const;
-  // The kernel for few tokens, if it takes this product; of norm(x) with `norm`.
-  bool RunSkinny(SkinnyLinearArgs args, const Norm* norm);
+  // The one kernel for few tokens, or for some dozens, if there is one for this product; of
+  // norm(x) with `norm`.
+  bool RunFused(LinearArgs args, const Norm* norm);
   // Into normed_: of x, or of its rows.
   at::Tensor RunNorm(const void* x, int64_t num_tokens, const Norm& norm, const int32_t* rows);
   void RunGemm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,

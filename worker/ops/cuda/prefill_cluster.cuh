@@ -3,23 +3,12 @@
 // the rows together from all of them. See prefill_attention.cu.
 #pragma once
 
+#include "worker/ops/cuda/cluster.cuh"
 #include "worker/ops/cuda/packed.cuh"
 #include "worker/ops/cuda/prefill_consumer.cuh"
 
 namespace weft::worker::ops::cuda::prefill {
 
-// Waits for all threads of the cluster that have not ended; their writes to shared
-// memory are visible.
-__device__ __forceinline__ void SyncCluster() {
-  asm volatile("barrier.cluster.arrive;\nbarrier.cluster.wait;" ::: "memory");
-}
-
-// The address, in the cluster's, of what block `rank` has where this one has `own`.
-__device__ __forceinline__ uint32_t PeerAddress(const void* own, int rank) {
-  uint32_t address;
-  asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(address) : "r"(SharedAddress(own)), "r"(rank));
-  return address;
-}
 __device__ __forceinline__ float LoadPeer(uint32_t address) {
   float value;
   asm volatile("ld.shared::cluster.f32 %0, [%1];" : "=f"(value) : "r"(address) : "memory");
@@ -73,10 +62,12 @@ __device__ Packed<T> Combine(Shared<kHeadDim>& shared, float scale, int row, int
     sums[rank] = 0;
     parts[rank][0] = parts[rank][1] = make_float4(0, 0, 0, 0);
     if (rank >= num_ranks) continue;
-    largest[rank] = LoadPeer(PeerAddress(&shared.largest[row], rank));
-    sums[rank] = LoadPeer(PeerAddress(&shared.sums[row], rank));
-    parts[rank][0] = LoadPeerFour(PeerAddress(PartialResult(shared, row, column), rank));
-    parts[rank][1] = LoadPeerFour(PeerAddress(PartialResult(shared, row, column + 4), rank));
+    largest[rank] = LoadPeer(PeerAddress(SharedAddress(&shared.largest[row]), rank));
+    sums[rank] = LoadPeer(PeerAddress(SharedAddress(&shared.sums[row]), rank));
+    parts[rank][0] =
+        LoadPeerFour(PeerAddress(SharedAddress(PartialResult(shared, row, column)), rank));
+    parts[rank][1] =
+        LoadPeerFour(PeerAddress(SharedAddress(PartialResult(shared, row, column + 4)), rank));
   }
   float all_largest = largest[0];  // finite: rank 0 saw position 0
 #pragma unroll

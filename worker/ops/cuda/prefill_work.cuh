@@ -4,7 +4,9 @@
 
 #include "worker/ops/cuda/async_copy.cuh"
 #include "worker/ops/cuda/attention.h"
+#include "worker/ops/cuda/cluster.cuh"
 #include "worker/ops/cuda/kv_layout.h"
+#include "worker/ops/cuda/launch.cuh"
 #include "worker/ops/cuda/numbers.cuh"
 
 namespace weft::worker::ops::cuda::prefill {
@@ -108,19 +110,6 @@ __device__ __forceinline__ void ArriveNamed(int barrier, int num_threads) {
 // Between what earlier kernels wrote to global memory and bulk copies of it.
 __device__ __forceinline__ void FenceWrittenForCopies() {
   asm volatile("fence.proxy.async.global;" ::: "memory");
-}
-
-// ---- clusters ----
-
-__device__ __forceinline__ int ClusterRank() {
-  int rank;
-  asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-  return rank;
-}
-__device__ __forceinline__ int ClusterSize() {
-  int size;
-  asm("mov.u32 %0, %%cluster_nctarank;" : "=r"(size));
-  return size;
 }
 
 // ---- who does what ----

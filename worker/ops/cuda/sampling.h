@@ -39,6 +39,7 @@ struct SlotSampling {
   int32_t num_logprobs = -1;  // -1: none
   int32_t num_bias = 0;
   int32_t num_stop_ids = 0;
+  int32_t has_mask = 0;  // each of its samples waits for a mask
   int32_t stop_ids[kMaxStopIds] = {};
 };
 
@@ -71,9 +72,12 @@ struct SampleArgs {
   int64_t token_stride = 0;
   int32_t* num_tokens = nullptr;  // [slots]
 
-  // Grammar masks: bit i % 32 of mask[row * mask_stride + i / 32] allows id i; null: none.
-  const uint32_t* mask = nullptr;
+  // Grammar masks, in host memory that the device can read: of the place in the ring that
+  // an answer has, too. Bit i % 32 of masks[place * mask_stride + i / 32] allows id i, once
+  // mask_ready[place] is *step + 1. A row of a slot that has_mask waits until it is.
+  const uint32_t* masks = nullptr;
   int64_t mask_stride = 0;
+  const uint64_t* mask_ready = nullptr;
 
   // Answers go to ring + (*step % ring_steps) * rows_per_step + row; `step` is read,
   // not changed.

@@ -4,6 +4,8 @@
 #pragma once
 
 #include "worker/ops/cuda/async_copy.cuh"
+#include "worker/ops/cuda/cluster.cuh"
+#include "worker/ops/cuda/launch.cuh"
 #include "worker/ops/cuda/sampling_weights.cuh"
 
 namespace weft::worker::ops::cuda::sampling {
@@ -12,69 +14,6 @@ namespace weft::worker::ops::cuda::sampling {
 // into an SM, one loading while the other computes.
 constexpr int kClusterBlocks = 8;
 constexpr int kClusterWarps = kClusterBlocks * kBlockWarps;
-
-__device__ __forceinline__ int ClusterRank() {
-  int rank;
-  asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
-  return rank;
-}
-
-// Arrive, then Wait, once: all blocks have started and their inboxes are there.
-__device__ __forceinline__ void ClusterArrive() {
-  asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
-}
-__device__ __forceinline__ void ClusterWait() {
-  asm volatile("barrier.cluster.wait.aligned;" ::: "memory");
-}
-
-// Blocks talk by writes into each other's shared memory that count themselves in at a
-// barrier there; the reader waits for the bytes that it expects. (A barrier of the whole
-// cluster that made writes visible would flush memory and the L1 cache.)
-//
-// In shared memory; round after round, each expecting a number of bytes.
-struct Inbox {
-  uint64_t state;
-
-  // By one thread, which then says Expect for every round once the last is over.
-  __device__ void Init() {
-    asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(SharedAddress(this)) : "memory");
-    asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
-  }
-  __device__ void Expect(int bytes) {
-    asm volatile(
-        "mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(SharedAddress(this)),
-        "r"(bytes)
-        : "memory");
-  }
-  // Any thread; rounds count from 0.
-  __device__ __forceinline__ void Wait(int round) {
-    uint32_t is_over = 0;
-    while (is_over == 0) {
-      asm volatile(
-          "{\n"
-          ".reg .pred p;\n"
-          "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 p, [%1], %2;\n"
-          "selp.u32 %0, 1, 0, p;\n"
-          "}"
-          : "=r"(is_over)
-          : "r"(SharedAddress(this)), "r"(round & 1)
-          : "memory");
-    }
-  }
-};
-
-// Writes `value` to where `to` is in another block of the cluster.
-__device__ __forceinline__ void Send(uint64_t* to, Inbox& inbox, int rank, uint64_t value) {
-  asm volatile(
-      "{\n"
-      ".reg .b32 to, inbox;\n"
-      "mapa.shared::cluster.u32 to, %0, %2;\n"
-      "mapa.shared::cluster.u32 inbox, %1, %2;\n"
-      "st.async.shared::cluster.mbarrier::complete_tx::bytes.b64 [to], %3, [inbox];\n"
-      "}" ::"r"(SharedAddress(to)),
-      "r"(SharedAddress(&inbox)), "r"(rank), "l"(value)
-      : "memory");
-}
 
 // A number from every warp of the cluster for every block. Good for one round.
 struct Board {

@@ -106,11 +106,24 @@ __device__ void MaskStops(const Slice& slice, const SlotSampling& p) {
   }
 }
 
+// Until the host has written the row's mask.
+__device__ inline const uint32_t* WaitForMask(const SampleArgs& args, int row) {
+  const uint64_t step = *args.step;
+  const uint64_t place = step % args.ring_steps * args.rows_per_step + row;
+  if (threadIdx.x == 0) {
+    const volatile uint64_t* ready = args.mask_ready + place;
+    while (*ready != step + 1) __nanosleep(200);
+    __threadfence_system();
+  }
+  __syncthreads();
+  return args.masks + place * args.mask_stride;
+}
+
 template <class Slice>
 __device__ void ApplyMask(const Slice& slice, const uint32_t* allowed) {
   for (int v = threadIdx.x; v < slice.num_vectors(); v += kThreads) {
     const int id = slice.first_id + v * kVector;  // four bits of one word
-    const uint32_t bits = allowed[id / 32] >> (id % 32);
+    const uint32_t bits = __ldcv(allowed + id / 32) >> (id % 32);
     float* x = slice.logits + v * kVector;
     const int n = Slice::kIsPadded ? kVector : min(kVector, slice.size - v * kVector);
     for (int i = 0; i < n; ++i) {
@@ -126,7 +139,7 @@ __device__ bool Adjust(const SampleArgs& args, const Row& row, const SlotSamplin
   const bool has_penalty = HasPenalty(p);
   const bool has_stops =
       row.num_tokens - p.num_prompt_tokens < p.min_tokens && p.num_stop_ids < args.vocab_size;
-  if (!has_penalty && p.num_bias == 0 && !has_stops && args.mask == nullptr) {
+  if (!has_penalty && p.num_bias == 0 && !has_stops && !p.has_mask) {
     return false;
   }
   if (has_penalty) {
@@ -143,8 +156,8 @@ __device__ bool Adjust(const SampleArgs& args, const Row& row, const SlotSamplin
     MaskStops(slice, p);
     __syncthreads();
   }
-  if (args.mask != nullptr) {
-    ApplyMask(slice, args.mask + row.index * args.mask_stride);
+  if (p.has_mask) {
+    ApplyMask(slice, WaitForMask(args, row.index));
     __syncthreads();
   }
   return true;

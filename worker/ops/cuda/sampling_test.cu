@@ -89,15 +89,16 @@ std::vector<SampledRow> RunSample(Sampler sample, std::vector<Sequence>& sequenc
   Shared<SlotSampling> slots(num_slots);
   Shared<int32_t> bias_ids(num_slots * kMaxBiasEntries);
   Shared<float> bias_values(num_slots * kMaxBiasEntries);
-  Shared<uint32_t> mask(static_cast<size_t>(num_rows) * mask_stride);
+  Shared<uint32_t> masks(kRingSteps * static_cast<size_t>(num_rows) * mask_stride);
+  Shared<uint64_t> mask_ready(kRingSteps * num_rows);
   Shared<SampledRow> ring(kRingSteps * num_rows);
   Shared<uint64_t> step(1);
   step[0] = kRingSteps + 1;
   std::vector<int> row_of(num_slots);
-  bool has_mask = false;
   // What the model leaves past the last id must not matter.
   std::fill(logits.data(), logits.data() + logits.size(), NAN);
-  std::fill(mask.data(), mask.data() + mask.size(), 0xffffffff);
+  std::fill(masks.data(), masks.data() + masks.size(), 0);
+  std::fill(mask_ready.data(), mask_ready.data() + mask_ready.size(), 0);
   for (int row = 0, next = num_slots - 1; row < num_rows; ++row) {
     row_slots[row] = row % 3 == 1 || next < 0 ? -1 : next--;
     const int slot = row_slots[row];
@@ -113,9 +114,11 @@ std::vector<SampledRow> RunSample(Sampler sample, std::vector<Sequence>& sequenc
       bias_ids[slot * kMaxBiasEntries + i] = s.params.logit_bias[i].first;
       bias_values[slot * kMaxBiasEntries + i] = s.params.logit_bias[i].second;
     }
+    const size_t place = num_rows + row;  // step 4 of 3: the second place
     for (size_t i = 0; i < s.allowed.size(); ++i) {
-      has_mask = true;
-      if (!s.allowed[i]) mask[size_t(row) * mask_stride + i / 32] &= ~(1u << i % 32);
+      slots[slot].has_mask = 1;
+      mask_ready[place] = step[0] + 1;
+      if (s.allowed[i]) masks[place * mask_stride + i / 32] |= 1u << i % 32;
     }
   }
   Check(PrepareSampling(CurrentDevice()));
@@ -131,8 +134,9 @@ std::vector<SampledRow> RunSample(Sampler sample, std::vector<Sequence>& sequenc
   args.tokens = tokens.data();
   args.token_stride = kTokenStride;
   args.num_tokens = num_tokens.data();
-  args.mask = has_mask ? mask.data() : nullptr;
+  args.masks = masks.data();
   args.mask_stride = mask_stride;
+  args.mask_ready = mask_ready.data();
   args.ring = ring.data();
   args.ring_steps = kRingSteps;
   args.rows_per_step = num_rows;
@@ -141,7 +145,7 @@ std::vector<SampledRow> RunSample(Sampler sample, std::vector<Sequence>& sequenc
   Check(cudaDeviceSynchronize());
   std::vector<SampledRow> results;
   for (int slot = 0; slot < num_slots; ++slot) {
-    results.push_back(ring[num_rows + row_of[slot]]);  // step 4 of 3: the second place
+    results.push_back(ring[num_rows + row_of[slot]]);
     Sequence& s = sequences[slot];
     EXPECT_EQ(num_tokens[slot], static_cast<int>(s.tokens.size()) + 1);
     s.tokens.push_back(tokens[slot * kTokenStride + s.tokens.size()]);

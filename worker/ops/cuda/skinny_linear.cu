@@ -71,7 +71,7 @@ struct Consumer {
   uint32_t x_barrier;  // whole_x is there
   float* squares;      // [warp][token]
   GroupSums<kTokenTiles> sums;
-  const SkinnyLinearArgs& a = p.args;
+  const LinearArgs& a = p.args;
   const TileRange tiles{p};
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const int slots_per_tile = NumSlotsPerTile(a.k), num_pieces = a.k / kMapColumns;
@@ -254,7 +254,7 @@ __global__ void __launch_bounds__(kThreads, kTokenTiles == 1 ? 2 : 1)
   extern __shared__ __align__(1024) char shared[];
   __shared__ __align__(8) uint64_t barriers[2 * kMaxStages + 1];
   __shared__ float squares[kConsumerWarps * kMaxTokens];
-  const SkinnyLinearArgs& a = params.args;
+  const LinearArgs& a = params.args;
   const Ring ring = {.slots = shared,
                      .full = SharedAddress(barriers),
                      .empty = SharedAddress(barriers + kMaxStages),
@@ -289,19 +289,17 @@ __global__ void __launch_bounds__(kThreads, kTokenTiles == 1 ? 2 : 1)
 
 // ---- host ----
 
-bool InRegisters(const SkinnyLinearArgs& a) {
+bool InRegisters(const LinearArgs& a) {
   return NumSlotsPerTile(a.k) <= kRegisterSlots && a.num_tokens <= 16;
 }
 
-XPlace PlaceOfX(const SkinnyLinearArgs& a) {
+XPlace PlaceOfX(const LinearArgs& a) {
   return PlaceOfX(a.epilogue, a.norm_weight != nullptr, InRegisters(a));
 }
 
-int TokenTiles(const SkinnyLinearArgs& a) {
-  return a.num_tokens <= 8 ? 1 : a.num_tokens <= 16 ? 2 : 4;
-}
+int TokenTiles(const LinearArgs& a) { return a.num_tokens <= 8 ? 1 : 2; }
 
-int MaxTileRows(const SkinnyLinearArgs& a) {
+int MaxTileRows(const LinearArgs& a) {
   return a.epilogue == Epilogue::kSiluMul ? kTileRows / 2 : kTileRows;
 }
 
@@ -309,7 +307,7 @@ int DivideUp(int a, int b) { return (a + b - 1) / b; }
 
 // The rows of a tile that leave the busiest block the fewest rows, even ones (LoadHalves);
 // the more the better otherwise. 1536 rows over 132 blocks are 128 times 12.
-int TileRows(const SkinnyLinearArgs& a, int num_sms) {
+int TileRows(const LinearArgs& a, int num_sms) {
   const auto most_rows = [&](int rows) { return DivideUp(DivideUp(a.n, rows), num_sms) * rows; };
   int best = MaxTileRows(a);
   for (int rows = best - 2; rows >= 8; rows -= 2) {
@@ -318,16 +316,16 @@ int TileRows(const SkinnyLinearArgs& a, int num_sms) {
   return best;
 }
 
-int NumTiles(const SkinnyLinearArgs& a, int num_sms) { return DivideUp(a.n, TileRows(a, num_sms)); }
+int NumTiles(const LinearArgs& a, int num_sms) { return DivideUp(a.n, TileRows(a, num_sms)); }
 
-int SlotBytes(const SkinnyLinearArgs& a, int num_sms) {
+int SlotBytes(const LinearArgs& a, int num_sms) {
   const int weight_lines = TileRows(a, num_sms) * (a.epilogue == Epilogue::kSiluMul ? 2 : 1);
   const int x_lines = PlaceOfX(a) == XPlace::kInSlots ? a.num_tokens : 0;
   return kSlotPieces * (weight_lines + x_lines) * kLineBytes;
 }
 
 // Everything but the ring.
-int FixedSharedBytes(const SkinnyLinearArgs& a, int num_sms) {
+int FixedSharedBytes(const LinearArgs& a, int num_sms) {
   const int group = 4 / TokenTiles(a);
   const int tiles = std::min(group, DivideUp(NumTiles(a, num_sms), num_sms));
   const int x_bytes = NumSlotsPerTile(a.k) * kSlotPieces * a.num_tokens * kLineBytes;
@@ -336,7 +334,7 @@ int FixedSharedBytes(const SkinnyLinearArgs& a, int num_sms) {
 
 // As deep a ring as leaves room for a neighbour, or at least the least one; never
 // deeper than there is to stream.
-int NumStages(const SkinnyLinearArgs& a, const DeviceFeatures& device) {
+int NumStages(const LinearArgs& a, const DeviceFeatures& device) {
   const int num_sms = device.num_sms, most_bytes = MaxSharedBytes(device);
   const int fixed = FixedSharedBytes(a, num_sms), slot = SlotBytes(a, num_sms);
   const int num_slots = DivideUp(NumTiles(a, num_sms), num_sms) * NumSlotsPerTile(a.k);
@@ -363,7 +361,7 @@ cudaError_t WithKernel(Epilogue epilogue, Use use) {
 }
 
 template <class T, int kTokenTiles, class Use>
-cudaError_t WithKernel(const SkinnyLinearArgs& a, Use use) {
+cudaError_t WithKernel(const LinearArgs& a, Use use) {
   if constexpr (kTokenTiles == 4) {
     return use(SkinnyLinearKernel<T, kTokenTiles, false, false, Epilogue::kAdd>);
   } else {
@@ -378,19 +376,12 @@ cudaError_t WithKernel(const SkinnyLinearArgs& a, Use use) {
 }
 
 template <class T, class Use>
-cudaError_t WithKernel(const SkinnyLinearArgs& a, Use use) {
-  switch (TokenTiles(a)) {
-    case 1:
-      return WithKernel<T, 1>(a, use);
-    case 2:
-      return WithKernel<T, 2>(a, use);
-    default:
-      return WithKernel<T, 4>(a, use);
-  }
+cudaError_t WithKernel(const LinearArgs& a, Use use) {
+  return TokenTiles(a) == 1 ? WithKernel<T, 1>(a, use) : WithKernel<T, 2>(a, use);
 }
 
 template <class Use>
-cudaError_t WithKernel(const SkinnyLinearArgs& a, Use use) {
+cudaError_t WithKernel(const LinearArgs& a, Use use) {
   return a.dtype == DType::kFloat16 ? WithKernel<__half>(a, use)
                                     : WithKernel<__nv_bfloat16>(a, use);
 }
@@ -398,10 +389,10 @@ cudaError_t WithKernel(const SkinnyLinearArgs& a, Use use) {
 }  // namespace
 }  // namespace skinny
 
-bool FitsSkinnyLinear(const SkinnyLinearArgs& a, const DeviceFeatures& device) {
+bool FitsSkinnyLinear(const LinearArgs& a, const DeviceFeatures& device) {
   const bool norm = a.norm_weight != nullptr;
   return device.has_tensor_copies() && a.dtype != DType::kFloat32 && a.num_tokens >= 1 &&
-         a.num_tokens <= MaxSkinnyTokens(a.epilogue) && a.k % kMapColumns == 0 &&
+         a.num_tokens <= kMaxSkinnyTokens && a.k % kMapColumns == 0 &&
          !(norm && a.epilogue == Epilogue::kAdd) &&
          skinny::NumStages(a, device) >= skinny::kMinStages;
 }
@@ -409,12 +400,12 @@ bool FitsSkinnyLinear(const SkinnyLinearArgs& a, const DeviceFeatures& device) {
 cudaError_t PrepareSkinnyLinear(const DeviceFeatures& device) {
   if (!device.has_tensor_copies()) return cudaSuccess;
   for (DType dtype : {DType::kBFloat16, DType::kFloat16}) {
-    for (int num_tokens : {8, 16, 32}) {
+    for (int num_tokens : {8, 16}) {
       for (int k : {kMapColumns, 1 << 20}) {
         for (Epilogue epilogue :
              {Epilogue::kStore, Epilogue::kAdd, Epilogue::kSiluMul, Epilogue::kFloat}) {
           for (bool norm : {false, true}) {
-            SkinnyLinearArgs args;
+            LinearArgs args;
             args.dtype = dtype;
             args.epilogue = epilogue;
             args.num_tokens = num_tokens;
@@ -432,7 +423,7 @@ cudaError_t PrepareSkinnyLinear(const DeviceFeatures& device) {
   return cudaSuccess;
 }
 
-cudaError_t SkinnyLinear(const SkinnyLinearArgs& args, const DeviceFeatures& device,
+cudaError_t SkinnyLinear(const LinearArgs& args, const DeviceFeatures& device,
                          cudaStream_t stream) {
   using namespace skinny;
   if (!FitsSkinnyLinear(args, device)) return cudaErrorInvalidValue;

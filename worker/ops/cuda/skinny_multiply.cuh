@@ -1,29 +1,15 @@
 // Skinny linear: one warp's arithmetic.
 #pragma once
 
-#include <cuda_bf16.h>
-#include <cuda_fp16.h>
-
 #include "worker/ops/cuda/fragments.cuh"
+#include "worker/ops/cuda/linear_norm.cuh"
 #include "worker/ops/cuda/numbers.cuh"
 #include "worker/ops/cuda/skinny_ring.cuh"
 
 namespace weft::worker::ops::cuda::skinny {
 
-template <class T>
-struct Pair;
-template <>
-struct Pair<__nv_bfloat16> {
-  using Type = __nv_bfloat162;
-  __device__ static float2 ToFloat(Type x) { return __bfloat1622float2(x); }
-  __device__ static Type FromFloat(float2 x) { return __float22bfloat162_rn(x); }
-};
-template <>
-struct Pair<__half> {
-  using Type = __half2;
-  __device__ static float2 ToFloat(Type x) { return __half22float2(x); }
-  __device__ static Type FromFloat(float2 x) { return __float22half2_rn(x); }
-};
+using cuda::NormScale;
+using cuda::WeighAndSquare;
 
 __device__ __forceinline__ void SyncConsumers() {
   asm volatile("bar.sync 1, %0;" ::"n"(kConsumers) : "memory");
@@ -59,7 +45,7 @@ struct XPiece {
 
   // From the row-major x in global memory.
   template <class T>
-  __device__ void Load(const SkinnyLinearArgs& a, int piece) {
+  __device__ void Load(const LinearArgs& a, int piece) {
     const T* x = static_cast<const T*>(a.x) + piece * kMapColumns + threadIdx.x % 4 * 8;
 #pragma unroll
     for (int i = 0; i < kTokenTiles; ++i) {
@@ -79,41 +65,22 @@ struct XPiece {
   }
 };
 
-// Half precision ends at 65504, which x * norm_weight may pass before it is divided by
-// rms(x): it is kept this much smaller, a power of two, until the sums are scaled.
-template <class T>
-constexpr float kPrescale = 1;
-template <>
-constexpr float kPrescale<__half> = 1.0f / 64;
-
 // values = values * weight; returns the sum of the values' squares before.
 template <class T>
 __device__ __forceinline__ float WeighAndSquare(const uint4& weight, uint4& values) {
-  using P = Pair<T>;
-  const auto* weights = reinterpret_cast<const typename P::Type*>(&weight);
-  auto* pairs = reinterpret_cast<typename P::Type*>(&values);
-  float squares = 0;
-#pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    const float2 v = P::ToFloat(pairs[i]), by = P::ToFloat(weights[i]);
-    squares += v.x * v.x + v.y * v.y;
-    pairs[i] = P::FromFloat({v.x * by.x * kPrescale<T>, v.y * by.y * kPrescale<T>});
-  }
-  return squares;
+  return WeighAndSquare<T>(weight.x, values.x) + WeighAndSquare<T>(weight.y, values.y) +
+         WeighAndSquare<T>(weight.z, values.z) + WeighAndSquare<T>(weight.w, values.w);
 }
 
-// What a token's sums are multiplied with at the end. rms(x) is one number a token: the
-// product is of x * norm_weight, and meanwhile each warp adds up its pieces' squares.
-// squares: [warp][token].
+// Each warp adds up its pieces' squares: [warp][token].
 template <class T>
-__device__ __forceinline__ float NormScale(const SkinnyLinearArgs& a, const float* squares,
-                                           int token) {
+__device__ __forceinline__ float NormScale(const LinearArgs& a, const float* squares, int token) {
   float sum = 0;
 #pragma unroll
   for (int warp = 0; warp < kConsumerWarps; ++warp) {
     sum += squares[warp * kMaxTokens + token];
   }
-  return rsqrtf(sum / a.k + a.epsilon) / kPrescale<T>;
+  return NormScale<T>(a, sum);
 }
 
 // Sums in two chains: one multiplication waits for the other only every second time.

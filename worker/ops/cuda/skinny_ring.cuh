@@ -13,7 +13,7 @@ constexpr int kConsumerWarps = 8;
 constexpr int kConsumers = kConsumerWarps * kWarp;
 constexpr int kThreads = kConsumers + kWarp;  // the last warp's first thread produces
 constexpr int kTileRows = 16;                 // M of the tensor core's instruction
-constexpr int kMaxTokens = MaxSkinnyTokens(Epilogue::kAdd);
+constexpr int kMaxTokens = kMaxSkinnyTokens;
 
 // A slot of the ring holds up to 16 rows of 512 columns, as eight pieces of 64 columns:
 // one for each warp. A tile, up to 16 rows of all columns, is so many slots.
@@ -31,7 +31,7 @@ constexpr int kRegisterSlots = 3;
 
 struct Params {
   CUtensorMap weight_map, x_map;  // x_map: only for an x in shared memory
-  SkinnyLinearArgs args;
+  LinearArgs args;
   int tile_rows = 0;  // of out's columns: at most 16, or 8 with kSiluMul
   int num_tiles = 0;
   int num_stages = 0;
@@ -80,7 +80,7 @@ enum class XPlace { kRegisters, kWholeInShared, kInSlots };
 template <XPlace kPlace, Epilogue kEpilogue>
 struct Producer {
   const Params& p;
-  const SkinnyLinearArgs& a = p.args;
+  const LinearArgs& a = p.args;
   const int slots_per_tile = NumSlotsPerTile(a.k);
 
   __device__ void CopyWeight(int tile, int part, const Ring& ring) const {

@@ -1,6 +1,6 @@
-// Hopper's warpgroup matrix multiply (sm_90a): the few shapes that prefill attention
-// needs. Four warps multiply together, 64 rows, while their threads go on; operands
-// from shared memory are named by descriptors, sums lie in registers.
+// Hopper's warpgroup matrix multiply (sm_90a): the few shapes that prefill attention and
+// tile linear need. Four warps multiply together, 64 rows, while their threads go on;
+// operands from shared memory are named by descriptors, sums lie in registers.
 //
 // Sums: thread `lane` of warp w holds, of rows 16 w + lane / 4 + 8 i (i = 0, 1) and
 // columns 8 n + lane % 4 * 2 + j, sum[4 n + 2 i + j]. A left operand in registers
@@ -14,6 +14,7 @@
 #include <cuda_fp16.h>
 
 #include <cstdint>
+#include <type_traits>
 
 namespace weft::worker::ops::cuda {
 
@@ -56,6 +57,11 @@ template <int kCount>
 __device__ __forceinline__ void Settle(float (&values)[kCount]) {
 #pragma unroll
   for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(values[i])::"memory");
+}
+template <int kCount>
+__device__ __forceinline__ void Settle(uint32_t (&values)[kCount]) {
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) asm volatile("" : "+r"(values[i])::"memory");
 }
 
 #define WEFT_SUMS_4(d, i) "+f"(d[i]), "+f"(d[(i) + 1]), "+f"(d[(i) + 2]), "+f"(d[(i) + 3])
@@ -147,6 +153,46 @@ __device__ __forceinline__ void MultiplyRegisters<__half>(float (&sum)[32],
   WEFT_MULTIPLY_REGISTERS_64("f16");
 }
 
+// sum[64 rows, N] (+)= left[64 rows, 16] * right[N rows, 16]^T, left from registers, right as
+// in MultiplyShared; N = 96 or 144.
+#define WEFT_MULTIPLY_BY_ROWS_96(type)                                                      \
+  asm volatile(                                                                             \
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %53, 0;\n"                                          \
+      "wgmma.mma_async.sync.aligned.m64n96k16.f32." type "." type " {" WEFT_NAMES_32        \
+      ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47}, " \
+      "{%48, %49, %50, %51}, %52, p, 1, 1, 0;\n}\n"                                         \
+      : WEFT_SUMS_32(sum), WEFT_SUMS_16(sum, 32)                                            \
+      : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "l"(right), "r"(add))
+#define WEFT_MULTIPLY_BY_ROWS_144(type)                                               \
+  asm volatile(                                                                       \
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %77, 0;\n"                                    \
+      "wgmma.mma_async.sync.aligned.m64n144k16.f32." type "." type " {" WEFT_NAMES_64 \
+      ", %64, %65, %66, %67, %68, %69, %70, %71}, "                                   \
+      "{%72, %73, %74, %75}, %76, p, 1, 1, 0;\n}\n"                                   \
+      : WEFT_SUMS_64(sum), WEFT_SUMS_4(sum, 64), WEFT_SUMS_4(sum, 68)                 \
+      : "r"(left[0]), "r"(left[1]), "r"(left[2]), "r"(left[3]), "l"(right), "r"(add))
+
+template <class T>
+__device__ __forceinline__ void MultiplyByRows(float (&sum)[48], const uint32_t (&left)[4],
+                                               uint64_t right, int add) {
+  if constexpr (std::is_same_v<T, __half>) {
+    WEFT_MULTIPLY_BY_ROWS_96("f16");
+  } else {
+    WEFT_MULTIPLY_BY_ROWS_96("bf16");
+  }
+}
+template <class T>
+__device__ __forceinline__ void MultiplyByRows(float (&sum)[72], const uint32_t (&left)[4],
+                                               uint64_t right, int add) {
+  if constexpr (std::is_same_v<T, __half>) {
+    WEFT_MULTIPLY_BY_ROWS_144("f16");
+  } else {
+    WEFT_MULTIPLY_BY_ROWS_144("bf16");
+  }
+}
+
+#undef WEFT_MULTIPLY_BY_ROWS_144
+#undef WEFT_MULTIPLY_BY_ROWS_96
 #undef WEFT_MULTIPLY_SHARED
 #undef WEFT_MULTIPLY_REGISTERS_128
 #undef WEFT_MULTIPLY_REGISTERS_64
