@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -36,7 +37,7 @@ struct Pipe {
 
 // In the child, between fork and exec: only what is safe there. Returns on
 // failure alone, with errno set.
-void Become(char* const* argv, pid_t parent, int output) {
+void Become(char* const* argv, char* const* environment, pid_t parent, int output) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -48,15 +49,37 @@ void Become(char* const* argv, pid_t parent, int output) {
   if (nothing < 0) return;
   if (dup2(nothing, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0) return;
   if (nothing > 2) close(nothing);
-  execv(argv[0], argv);
+  execve(argv[0], argv, environment);
+}
+
+// As exec takes them; they belong to `words`.
+std::vector<char*> Pointers(const std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// Ours, but for the names that `own` has.
+std::vector<std::string> Environment(const std::vector<std::string>& own) {
+  std::vector<std::string> all = own;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string inherited = *entry;
+    const std::string name = inherited.substr(0, inherited.find('=') + 1);
+    const bool is_ours = std::any_of(
+        own.begin(), own.end(), [&](const std::string& word) { return word.starts_with(name); });
+    if (!is_ours) all.push_back(inherited);
+  }
+  return all;
 }
 
 }  // namespace
 
-absl::StatusOr<Process> Process::Start(const std::vector<std::string>& argv) {
-  std::vector<char*> words;
-  for (const std::string& word : argv) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
+absl::StatusOr<Process> Process::Start(const std::vector<std::string>& argv,
+                                       const std::vector<std::string>& environment) {
+  const std::vector<char*> words = Pointers(argv);
+  const std::vector<std::string> all = Environment(environment);
+  const std::vector<char*> variables = Pointers(all);
 
   Pipe output;
   Pipe failure;  // carries errno if exec fails, and closes if it does not
@@ -67,7 +90,7 @@ absl::StatusOr<Process> Process::Start(const std::vector<std::string>& argv) {
   const pid_t pid = fork();
   if (pid < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot start ", argv[0]));
   if (pid == 0) {
-    Become(words.data(), parent, output.ends[1]);
+    Become(words.data(), variables.data(), parent, output.ends[1]);
     const int error = errno;
     [[maybe_unused]] ssize_t written = write(failure.ends[1], &error, sizeof(error));
     _exit(127);

@@ -20,9 +20,10 @@ namespace weft::cli {
 // Thread-compatible; Start and the destructor on one thread that lives as long.
 class Process {
  public:
-  // argv[0] is the executable's path. NotFound or PermissionDenied when it cannot
-  // be run; the message names it.
-  static absl::StatusOr<Process> Start(const std::vector<std::string>& argv);
+  // argv[0] is the executable's path; `environment`, "NAME=value" each, goes before what this
+  // process has. NotFound or PermissionDenied when it cannot be run; the message names it.
+  static absl::StatusOr<Process> Start(const std::vector<std::string>& argv,
+                                       const std::vector<std::string>& environment = {});
 
   Process(Process&& other) noexcept;
   Process& operator=(Process&& other) noexcept;

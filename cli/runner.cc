@@ -59,20 +59,23 @@ class Signals {
 class Runner {
  public:
   explicit Runner(const RunnerOptions& options)
-      : options_(options), supervisor_(options.drain_timeout) {}
+      : options_(options),
+        members_(Members(num_groups())),
+        supervisor_(options.groups, options.drain_timeout),
+        children_(members_.size()) {}
 
   int Run() {
     Perform(supervisor_.Begin(Now()));
     while (!exit_code_) {
       Wait();
       HearSignals();
-      for (Tier tier : kTiers) {
-        RelayOutput(tier);
-        AskForReadiness(tier);
+      for (const Member member : members_) {
+        RelayOutput(member);
+        AskForReadiness(member);
       }
       Perform(supervisor_.OnTime(Now()));
     }
-    for (Tier tier : kTiers) RelayOutput(tier);
+    for (const Member member : members_) RelayOutput(member);
     return *exit_code_;
   }
 
@@ -89,7 +92,8 @@ class Runner {
     Time next_progress;
   };
 
-  Child& At(Tier tier) { return children_[static_cast<size_t>(tier)]; }
+  int num_groups() const { return static_cast<int>(options_.groups.size()); }
+  Child& At(Member member) { return children_[IndexOf(member, num_groups())]; }
 
   // One after another: what an action brings about comes behind those before it.
   void Perform(const Actions& actions) {
@@ -98,9 +102,10 @@ class Runner {
     is_performing_ = true;
     for (; !actions_.empty(); actions_.pop_front()) {
       const Action action = actions_.front();
-      if (const auto* start = std::get_if<StartTier>(&action)) Start(start->tier);
-      if (const auto* to_signal = std::get_if<SignalTier>(&action)) {
-        if (At(to_signal->tier).process) At(to_signal->tier).process->Signal(to_signal->signal);
+      if (const auto* start = std::get_if<StartMember>(&action)) Start(start->member);
+      if (const auto* to_signal = std::get_if<SignalMember>(&action)) {
+        Child& child = At(to_signal->member);
+        if (child.process) child.process->Signal(to_signal->signal);
       }
       if (const auto* report = std::get_if<Report>(&action)) {
         spdlog::log(report->is_error ? spdlog::level::err : spdlog::level::info, "{}",
@@ -115,17 +120,17 @@ class Runner {
     is_performing_ = false;
   }
 
-  void Start(Tier tier) {
-    const TierCommand& command = options_.commands[static_cast<size_t>(tier)];
-    Child& child = At(tier);
+  void Start(Member member) {
+    const MemberCommand& command = options_.commands[IndexOf(member, num_groups())];
+    Child& child = At(member);
     child = Child{};
     child.next_probe = Now();
-    absl::StatusOr<Process> process = Process::Start(command.argv);
+    absl::StatusOr<Process> process = Process::Start(command.argv, command.environment);
     if (process.ok()) {
       child.process = *std::move(process);
       child.has_output = true;
     } else {
-      Perform(supervisor_.OnStartFailed(tier, std::string(process.status().message()), Now()));
+      Perform(supervisor_.OnStartFailed(member, std::string(process.status().message()), Now()));
     }
   }
 
@@ -133,13 +138,13 @@ class Runner {
   void Wait() {
     std::vector<pollfd> fds = {{signals_.fd(), POLLIN, 0}};
     Time until = supervisor_.Deadline().value_or(Time::max());
-    for (Tier tier : kTiers) {
-      Child& child = At(tier);
+    for (const Member member : members_) {
+      Child& child = At(member);
       if (child.has_output) fds.push_back({child.process->output(), POLLIN, 0});
       if (child.probe) {
         fds.push_back({child.probe->fd(), child.probe->events(), 0});
         until = std::min(until, child.probe_since + kProbeLimit);
-      } else if (supervisor_.IsStarting(tier)) {
+      } else if (supervisor_.IsStarting(member)) {
         until = std::min(until, child.next_probe);
       }
     }
@@ -162,28 +167,30 @@ class Runner {
       }
     }
     if (!has_ended) return;
-    for (Tier tier : kTiers) {
-      Child& child = At(tier);
+    for (const Member member : members_) {
+      Child& child = At(member);
       if (!child.process) continue;
       const std::optional<Ending> ending = child.process->Reap();
       if (!ending) continue;
-      RelayOutput(tier);  // its last words come before the word of its end
-      Relay(tier, child.lines.Rest());
+      RelayOutput(member);  // its last words come before the word of its end
+      Relay(member.tier, child.lines.Rest());
       child.process.reset();
       child.has_output = false;
       child.probe.reset();
-      Perform(supervisor_.OnEnding(tier, *ending, Now()));
+      Perform(supervisor_.OnEnding(member, *ending, Now()));
     }
   }
 
-  void RelayOutput(Tier tier) {
-    Child& child = At(tier);
+  void RelayOutput(Member member) {
+    Child& child = At(member);
     char bytes[16 << 10];
     while (child.has_output) {
       const ssize_t size = read(child.process->output(), bytes, sizeof(bytes));
       if (size == 0) child.has_output = false;
       if (size <= 0) break;
-      for (std::string& line : child.lines.Feed(bytes, size)) Relay(tier, std::move(line));
+      for (std::string& line : child.lines.Feed(bytes, size)) {
+        Relay(member.tier, std::move(line));
+      }
     }
   }
 
@@ -199,9 +206,9 @@ class Runner {
     }
   }
 
-  void AskForReadiness(Tier tier) {
-    Child& child = At(tier);
-    if (!supervisor_.IsStarting(tier)) {
+  void AskForReadiness(Member member) {
+    Child& child = At(member);
+    if (!supervisor_.IsStarting(member)) {
       child.probe.reset();
       return;
     }
@@ -209,7 +216,7 @@ class Runner {
     if (!child.probe) {
       if (now < child.next_probe) return;
       child.probe =
-          std::make_unique<Probe>(options_.commands[static_cast<size_t>(tier)].admin_port);
+          std::make_unique<Probe>(options_.commands[IndexOf(member, num_groups())].admin_port);
       child.probe_since = now;
     }
     const std::optional<Readiness> readiness = child.probe->Advance();
@@ -217,8 +224,8 @@ class Runner {
     child.probe.reset();
     child.next_probe = now + kProbeInterval;
     if (readiness && readiness->is_ready) {
-      Perform(supervisor_.OnReady(tier, now));
-    } else if (tier == Tier::kGateway && readiness) {
+      Perform(supervisor_.OnReady(member, now));
+    } else if (member.tier == Tier::kGateway && readiness) {
       ReportProgress(child, readiness->cause, now);
     }
   }
@@ -242,9 +249,10 @@ class Runner {
   }
 
   const RunnerOptions& options_;
+  const std::vector<Member> members_;
   Signals signals_;
   Supervisor supervisor_;
-  std::array<Child, kTiers.size()> children_;
+  std::vector<Child> children_;  // by member
   std::deque<Action> actions_;
   bool is_performing_ = false;
   std::optional<int> exit_code_;

@@ -1,8 +1,7 @@
-// Runs the three processes as the Supervisor says: starts, signals and reaps
+// Runs the processes as the Supervisor says: starts, signals and reaps
 // them, passes their log on, asks them for readiness, and hears Ctrl-C.
 #pragma once
 
-#include <array>
 #include <string>
 #include <vector>
 
@@ -10,13 +9,16 @@
 
 namespace weft::cli {
 
-struct TierCommand {
+struct MemberCommand {
   std::vector<std::string> argv;
+  // "NAME=value", beside what this process has: for what the list of processes must not show.
+  std::vector<std::string> environment;
   int admin_port = 0;  // answers /readyz on 127.0.0.1
 };
 
 struct RunnerOptions {
-  std::array<TierCommand, kTiers.size()> commands;  // in the order of kTiers
+  std::vector<std::string> groups;      // the models' names
+  std::vector<MemberCommand> commands;  // by Members
   Duration drain_timeout{0};
   std::string greeting;  // to standard output, once all are ready
 };

@@ -34,16 +34,18 @@ struct Fixture : ::testing::Test {
     fs::create_directories(folder);
     server = AdminServer::Start("127.0.0.1", 0, metrics, {.ready = [] { return absl::OkStatus(); }})
                  .value();
-    for (Tier tier : kTiers) Script(tier, kStays);
+    options.groups = {"model"};
+    options.commands.resize(3);
+    for (const Member member : Members(1)) Script(member.tier, kStays);
   }
   ~Fixture() override { fs::remove_all(folder); }
 
   void Script(Tier tier, const std::string& script) {
-    options.commands[static_cast<size_t>(tier)] = {.argv = {"/bin/sh", "-c", script},
-                                                   .admin_port = server->port()};
+    options.commands[IndexOf(tier, 1)] = {.argv = {"/bin/sh", "-c", script},
+                                          .admin_port = server->port()};
   }
   void NeverReady(Tier tier) {
-    options.commands[static_cast<size_t>(tier)].admin_port = FreePorts(1).value().front();
+    options.commands[IndexOf(tier, 1)].admin_port = FreePorts(1).value().front();
   }
   // Run in a process of its own, as it is meant to be.
   void Start() {
@@ -170,7 +172,9 @@ TEST_F(RunnerTest, ACauseOfWaitingIsToldOnce) {
                                 return absl::UnavailableError("no worker attached");
                               }})
                .value();
-  for (Tier tier : kTiers) Script(tier, kStays);
+  options.groups = {"model"};
+  options.commands.resize(3);
+  for (const Member member : Members(1)) Script(member.tier, kStays);
   Start();
   ASSERT_TRUE(IsAnnounced()) << Log();
   kill(runner, SIGTERM);

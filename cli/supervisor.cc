@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -23,6 +24,21 @@ const char* TierName(Tier tier) {
   WEFT_CHECK(false);
 }
 
+std::vector<Member> Members(int num_groups) {
+  std::vector<Member> members;
+  for (int group = 0; group < num_groups; ++group) {
+    members.push_back({Tier::kScheduler, group});
+    members.push_back({Tier::kWorker, group});
+  }
+  members.push_back(Tier::kGateway);
+  return members;
+}
+
+size_t IndexOf(Member member, int num_groups) {
+  if (member.tier == Tier::kGateway) return static_cast<size_t>(2 * num_groups);
+  return static_cast<size_t>(2 * member.group + (member.tier == Tier::kWorker));
+}
+
 std::string Ending::Describe() const {
   if (!by_signal) return absl::StrCat("exit code ", number);
   const char* name = sigabbrev_np(number);
@@ -40,19 +56,31 @@ int ExitCodeOf(const Ending& ending) {
 
 }  // namespace
 
+Supervisor::Supervisor(std::vector<std::string> groups, Duration drain_timeout)
+    : groups_(std::move(groups)),
+      members_(Members(num_groups())),
+      drain_timeout_(drain_timeout),
+      children_(members_.size()),
+      workers_(groups_.size()) {}
+
+std::string Supervisor::NameOf(Member member) const {
+  if (member.tier == Tier::kGateway || num_groups() == 1) return TierName(member.tier);
+  return absl::StrCat(TierName(member.tier), " of ", groups_[static_cast<size_t>(member.group)]);
+}
+
 Actions Supervisor::Begin(Time) {
   Actions actions;
-  for (Tier tier : kTiers) Start(tier, actions);
+  for (const Member member : members_) Start(member, actions);
   return actions;
 }
 
-Actions Supervisor::OnReady(Tier tier, Time now) {
+Actions Supervisor::OnReady(Member member, Time now) {
   Actions actions;
-  Child& child = At(tier);
+  Child& child = At(member);
   if (!child.is_running || child.is_ready) return actions;
   child.is_ready = true;
   child.ready_since = now;
-  if (tier == Tier::kWorker) worker_was_ready_ = true;
+  if (member.tier == Tier::kWorker) WorkerOf(member.group).was_ready = true;
   if (phase_ != Phase::kUp || was_announced_) return actions;
   for (const Child& other : children_) {
     if (!other.is_ready) return actions;
@@ -62,10 +90,10 @@ Actions Supervisor::OnReady(Tier tier, Time now) {
   return actions;
 }
 
-Actions Supervisor::OnEnding(Tier tier, Ending ending, Time now) {
+Actions Supervisor::OnEnding(Member member, Ending ending, Time now) {
   Actions actions;
   if (phase_ == Phase::kOver) return actions;
-  Child& child = At(tier);
+  Child& child = At(member);
   WEFT_CHECK(child.is_running);
   const bool was_told = child.kill_at.has_value();
   const bool was_killed = child.kill_at == Time::max();
@@ -82,36 +110,36 @@ Actions Supervisor::OnEnding(Tier tier, Ending ending, Time now) {
     if (!is_well && !was_killed) {
       exit_code_ = ExitCodeOf(ending);
       actions.push_back(
-          Report{true, absl::StrCat(TierName(tier), " stopped: ", ending.Describe())});
+          Report{true, absl::StrCat(NameOf(member), " stopped: ", ending.Describe())});
     }
     ContinueDrain(now, actions);
     return actions;
   }
-  const std::string cause = absl::StrCat(TierName(tier), " ended: ", ending.Describe());
-  if (tier == Tier::kGateway && !ending.by_signal && ending.number == 0) {
+  const std::string cause = absl::StrCat(NameOf(member), " ended: ", ending.Describe());
+  if (member.tier == Tier::kGateway && !ending.by_signal && ending.number == 0) {
     phase_ = Phase::kDraining;
     actions.push_back(Report{false, "the gateway has drained; the others stop, too"});
     ContinueDrain(now, actions);
-  } else if (tier != Tier::kWorker) {
+  } else if (member.tier != Tier::kWorker) {
     Fail(cause, ExitCodeOf(ending), now, actions);
-  } else if (!worker_was_ready_) {
+  } else if (Worker& worker = WorkerOf(member.group); !worker.was_ready) {
     // Nothing that it lacks will come by itself: its last lines say what.
     Fail(cause + " before it was ready", ExitCodeOf(ending), now, actions);
   } else {
-    if (was_healthy) next_pause_ = kFirstPause;
-    PauseWorker(cause, now, actions);
+    if (was_healthy) worker.next_pause = kFirstPause;
+    PauseWorker(member.group, cause, now, actions);
   }
   return actions;
 }
 
-Actions Supervisor::OnStartFailed(Tier tier, const std::string& cause, Time now) {
+Actions Supervisor::OnStartFailed(Member member, const std::string& cause, Time now) {
   Actions actions;
   if (phase_ == Phase::kOver) return actions;
-  At(tier) = Child{};
+  At(member) = Child{};
   if (phase_ == Phase::kFailing) {
     FinishIfNoneRuns(actions);
-  } else if (tier == Tier::kWorker && worker_was_ready_) {
-    PauseWorker(cause, now, actions);
+  } else if (member.tier == Tier::kWorker && WorkerOf(member.group).was_ready) {
+    PauseWorker(member.group, cause, now, actions);
   } else {
     Fail(cause, 1, now, actions);
   }
@@ -130,8 +158,8 @@ Actions Supervisor::OnSignal(int signal, Time now) {
       break;
     case Phase::kDraining:
     case Phase::kFailing:
-      for (Tier tier : kTiers) {
-        if (At(tier).is_running) actions.push_back(SignalTier{tier, SIGKILL});
+      for (const Member member : members_) {
+        if (At(member).is_running) actions.push_back(SignalMember{member, SIGKILL});
       }
       actions.push_back(Report{true, "ended at once"});
       exit_code_ = 128 + signal;
@@ -145,15 +173,15 @@ Actions Supervisor::OnSignal(int signal, Time now) {
 
 Actions Supervisor::OnTime(Time now) {
   Actions actions;
-  for (Tier tier : kTiers) {
-    Child& child = At(tier);
-    if (child.start_at && now >= *child.start_at) Start(tier, actions);
+  for (const Member member : members_) {
+    Child& child = At(member);
+    if (child.start_at && now >= *child.start_at) Start(member, actions);
     if (child.kill_at && now >= *child.kill_at) {
       actions.push_back(
-          Report{true, absl::StrCat(TierName(tier), " did not stop in time: killed")});
-      actions.push_back(SignalTier{tier, SIGKILL});
+          Report{true, absl::StrCat(NameOf(member), " did not stop in time: killed")});
+      actions.push_back(SignalMember{member, SIGKILL});
       // Only the gateway has streams to cut.
-      if (tier == Tier::kGateway && exit_code_ == 0) exit_code_ = 1;
+      if (member.tier == Tier::kGateway && exit_code_ == 0) exit_code_ = 1;
       child.kill_at = Time::max();  // it ends now, there is nothing more to do to it
     }
   }
@@ -170,50 +198,57 @@ std::optional<Time> Supervisor::Deadline() const {
   return earliest;
 }
 
-bool Supervisor::IsStarting(Tier tier) const { return At(tier).is_running && !At(tier).is_ready; }
-
-void Supervisor::Start(Tier tier, Actions& actions) {
-  At(tier) = Child{.is_running = true};
-  actions.push_back(StartTier{tier});
+bool Supervisor::IsStarting(Member member) const {
+  return At(member).is_running && !At(member).is_ready;
 }
 
-void Supervisor::Stop(Tier tier, Time kill_at, Actions& actions) {
-  At(tier).kill_at = kill_at;
-  actions.push_back(SignalTier{tier, SIGTERM});
+void Supervisor::Start(Member member, Actions& actions) {
+  At(member) = Child{.is_running = true};
+  actions.push_back(StartMember{member});
 }
 
-void Supervisor::PauseWorker(const std::string& cause, Time now, Actions& actions) {
+void Supervisor::Stop(Member member, Time kill_at, Actions& actions) {
+  At(member).kill_at = kill_at;
+  actions.push_back(SignalMember{member, SIGTERM});
+}
+
+void Supervisor::PauseWorker(int group, const std::string& cause, Time now, Actions& actions) {
   if (phase_ == Phase::kDraining && !At(Tier::kGateway).is_running) {
     ContinueDrain(now, actions);
     return;
   }
+  Duration& pause = WorkerOf(group).next_pause;
   actions.push_back(Report{true, absl::StrFormat("%s; it starts again in %.1f s", cause,
-                                                 static_cast<double>(next_pause_.count()) / 1000)});
-  At(Tier::kWorker).start_at = now + next_pause_;
-  next_pause_ = std::min(next_pause_ * 2, kLongestPause);
+                                                 static_cast<double>(pause.count()) / 1000)});
+  At({Tier::kWorker, group}).start_at = now + pause;
+  pause = std::min(pause * 2, kLongestPause);
 }
 
 void Supervisor::Fail(const std::string& message, int exit_code, Time now, Actions& actions) {
   phase_ = Phase::kFailing;
   exit_code_ = exit_code;
   actions.push_back(Report{true, message});
-  for (Tier tier : kTiers) {
-    At(tier).start_at.reset();
-    if (At(tier).is_running) Stop(tier, now + kStopLimit, actions);
+  for (const Member member : members_) {
+    At(member).start_at.reset();
+    if (At(member).is_running) Stop(member, now + kStopLimit, actions);
   }
   FinishIfNoneRuns(actions);
 }
 
 void Supervisor::ContinueDrain(Time now, Actions& actions) {
-  for (Tier tier : {Tier::kGateway, Tier::kWorker, Tier::kScheduler}) {
-    Child& child = At(tier);
-    if (tier != Tier::kGateway) child.start_at.reset();
-    if (!child.is_running) continue;
-    if (!child.kill_at) {
+  for (const Tier tier : {Tier::kGateway, Tier::kWorker, Tier::kScheduler}) {
+    bool one_runs = false;
+    for (const Member member : members_) {
+      if (member.tier != tier) continue;
+      Child& child = At(member);
+      if (tier != Tier::kGateway) child.start_at.reset();
+      if (!child.is_running) continue;
+      one_runs = true;
+      if (child.kill_at) continue;
       const Duration limit = tier == Tier::kGateway ? drain_timeout_ + kDrainSlack : kStopLimit;
-      Stop(tier, now + limit, actions);
+      Stop(member, now + limit, actions);
     }
-    return;
+    if (one_runs) return;
   }
   GiveOutFinish(actions);
 }

@@ -1,19 +1,20 @@
-// When which of the three processes starts, stops and starts again. No I/O and no
-// clock: events and the time go in, actions come out, in the order to do them.
+// When which process starts, stops and starts again: a gateway, and for each model (a group)
+// a scheduler and a worker. No I/O and no clock: events and the time go in, actions come out,
+// in the order to do them.
 //
-//   up        all three run. A worker that dies is started again, after a pause; a
+//   up        all run. A worker that dies is started again, after a pause; a
 //             gateway or scheduler that dies, or a worker that has never become
 //             ready, ends the whole.
 //   draining  a signal came, or the gateway was told to drain through its admin
-//             port: the gateway ends its streams, then the worker stops, then the
-//             scheduler. A worker that dies while streams are still open
+//             port: the gateway ends its streams, then the workers stop, then the
+//             schedulers. A worker that dies while streams are still open
 //             is started again.
 //   failing   one is dead for good: the others are stopped.
 //   over      Finish has been given out; no event matters any more.
 #pragma once
 
-#include <array>
 #include <chrono>
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <variant>
@@ -24,10 +25,19 @@ namespace weft::cli {
 using Time = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::milliseconds;
 
-// In the order in which they start.
 enum class Tier { kScheduler, kWorker, kGateway };
-inline constexpr std::array kTiers = {Tier::kScheduler, Tier::kWorker, Tier::kGateway};
 const char* TierName(Tier tier);
+
+// One of the processes.
+struct Member {
+  Member(Tier tier, int group = 0) : tier(tier), group(group) {}  // NOLINT: a tier of the first
+  Tier tier;
+  int group;  // 0 for the gateway, which all have in common
+};
+// All, in the order in which they start.
+std::vector<Member> Members(int num_groups);
+// Its place among Members.
+size_t IndexOf(Member member, int num_groups);
 
 // How a process ended.
 struct Ending {
@@ -37,14 +47,14 @@ struct Ending {
   std::string Describe() const;  // "killed by SIGKILL", "exit code 3"
 };
 
-struct StartTier {
-  Tier tier;
+struct StartMember {
+  Member member;
 };
-struct SignalTier {
-  Tier tier;
+struct SignalMember {
+  Member member;
   int signal;
 };
-// All three are ready, for the first time.
+// All are ready, for the first time.
 struct Announce {};
 // A line for the log.
 struct Report {
@@ -55,7 +65,7 @@ struct Report {
 struct Finish {
   int exit_code;
 };
-using Action = std::variant<StartTier, SignalTier, Announce, Report, Finish>;
+using Action = std::variant<StartMember, SignalMember, Announce, Report, Finish>;
 using Actions = std::vector<Action>;
 
 // The pause before a dead worker starts again: from kFirst, twice as long each
@@ -70,14 +80,15 @@ inline constexpr Duration kDrainSlack{5'000};
 
 class Supervisor {
  public:
-  explicit Supervisor(Duration drain_timeout) : drain_timeout_(drain_timeout) {}
+  // `groups` are the models' names, as they are called in reports.
+  Supervisor(std::vector<std::string> groups, Duration drain_timeout);
 
   Actions Begin(Time now);
-  // The tier's /readyz has said yes. Once per start is enough, more do no harm.
-  Actions OnReady(Tier tier, Time now);
-  Actions OnEnding(Tier tier, Ending ending, Time now);
+  // The member's /readyz has said yes. Once per start is enough, more do no harm.
+  Actions OnReady(Member member, Time now);
+  Actions OnEnding(Member member, Ending ending, Time now);
   // A start failed before there was a process.
-  Actions OnStartFailed(Tier tier, const std::string& cause, Time now);
+  Actions OnStartFailed(Member member, const std::string& cause, Time now);
   // SIGINT or SIGTERM. The second one kills everything at once.
   Actions OnSignal(int signal, Time now);
   // A deadline may have passed.
@@ -86,7 +97,7 @@ class Supervisor {
   // When OnTime has something to do; nullopt: only events matter.
   std::optional<Time> Deadline() const;
   // Started, running and not known to be ready.
-  bool IsStarting(Tier tier) const;
+  bool IsStarting(Member member) const;
 
  private:
   enum class Phase { kUp, kDraining, kFailing, kOver };
@@ -98,24 +109,34 @@ class Supervisor {
     std::optional<Time> kill_at;   // it was told to stop; max: and was killed
   };
 
-  Child& At(Tier tier) { return children_[static_cast<size_t>(tier)]; }
-  const Child& At(Tier tier) const { return children_[static_cast<size_t>(tier)]; }
+  // What of a worker outlives its process.
+  struct Worker {
+    bool was_ready = false;
+    Duration next_pause = kFirstPause;
+  };
 
-  void Start(Tier tier, Actions& actions);
-  void Stop(Tier tier, Time kill_at, Actions& actions);
-  void PauseWorker(const std::string& cause, Time now, Actions& actions);
+  int num_groups() const { return static_cast<int>(groups_.size()); }
+  Child& At(Member member) { return children_[IndexOf(member, num_groups())]; }
+  const Child& At(Member member) const { return children_[IndexOf(member, num_groups())]; }
+  Worker& WorkerOf(int group) { return workers_[static_cast<size_t>(group)]; }
+  std::string NameOf(Member member) const;
+
+  void Start(Member member, Actions& actions);
+  void Stop(Member member, Time kill_at, Actions& actions);
+  void PauseWorker(int group, const std::string& cause, Time now, Actions& actions);
   void Fail(const std::string& message, int exit_code, Time now, Actions& actions);
   // Draining: tells the next one to stop, or finishes.
   void ContinueDrain(Time now, Actions& actions);
   void FinishIfNoneRuns(Actions& actions);
   void GiveOutFinish(Actions& actions);
 
+  const std::vector<std::string> groups_;
+  const std::vector<Member> members_;
   const Duration drain_timeout_;
   Phase phase_ = Phase::kUp;
   int exit_code_ = 0;
-  std::array<Child, kTiers.size()> children_;
-  Duration next_pause_ = kFirstPause;
-  bool worker_was_ready_ = false;
+  std::vector<Child> children_;  // by member
+  std::vector<Worker> workers_;  // by group
   bool was_announced_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -23,14 +24,19 @@ constexpr Ending Code(int number) { return {.by_signal = false, .number = number
 // Does what the supervisor says to processes that exist by name only. Each call
 // returns what was done, as words; reports stand apart, in `log`.
 struct Fixture : ::testing::Test {
+  // "worker", and "worker 1" of the second group.
+  static std::string Name(Member member) {
+    const char* tier = TierName(member.tier);
+    return member.group == 0 ? std::string(tier) : absl::StrCat(tier, " ", member.group);
+  }
   std::vector<std::string> Do(const Actions& actions) {
     std::vector<std::string> done;
     for (const Action& action : actions) {
-      if (const auto* start = std::get_if<StartTier>(&action)) {
-        done.push_back(absl::StrCat("start ", TierName(start->tier)));
-      } else if (const auto* signal = std::get_if<SignalTier>(&action)) {
+      if (const auto* start = std::get_if<StartMember>(&action)) {
+        done.push_back(absl::StrCat("start ", Name(start->member)));
+      } else if (const auto* signal = std::get_if<SignalMember>(&action)) {
         done.push_back(
-            absl::StrCat(signal->signal == SIGKILL ? "kill " : "stop ", TierName(signal->tier)));
+            absl::StrCat(signal->signal == SIGKILL ? "kill " : "stop ", Name(signal->member)));
       } else if (const auto* report = std::get_if<Report>(&action)) {
         log = report->text;
       } else if (const auto* finish = std::get_if<Finish>(&action)) {
@@ -42,9 +48,9 @@ struct Fixture : ::testing::Test {
     return done;
   }
   std::vector<std::string> Begin() { return Do(supervisor.Begin(now)); }
-  std::vector<std::string> Ready(Tier tier) { return Do(supervisor.OnReady(tier, now)); }
-  std::vector<std::string> Ends(Tier tier, Ending ending) {
-    return Do(supervisor.OnEnding(tier, ending, now));
+  std::vector<std::string> Ready(Member member) { return Do(supervisor.OnReady(member, now)); }
+  std::vector<std::string> Ends(Member member, Ending ending) {
+    return Do(supervisor.OnEnding(member, ending, now));
   }
   std::vector<std::string> Signal(int number) { return Do(supervisor.OnSignal(number, now)); }
   std::vector<std::string> After(Duration duration) {
@@ -53,14 +59,21 @@ struct Fixture : ::testing::Test {
   }
   void BeginAndReady() {
     Begin();
-    for (Tier tier : kTiers) Ready(tier);
+    for (const Member member : Members(num_groups)) Ready(member);
   }
   // The pause before the worker that has just ended starts again.
   Duration Pause() {
     return std::chrono::duration_cast<Duration>(supervisor.Deadline().value() - now);
   }
 
-  Supervisor supervisor{Duration(30'000)};
+  void Serve(std::vector<std::string> groups) {
+    num_groups = static_cast<int>(groups.size());
+    supervisor.~Supervisor();
+    new (&supervisor) Supervisor(std::move(groups), Duration(30'000));
+  }
+
+  int num_groups = 1;
+  Supervisor supervisor{{"model"}, Duration(30'000)};
   Time now = Time() + std::chrono::hours(1);
   std::string log;
 };
@@ -123,8 +136,7 @@ TEST_F(SupervisorTest, AWorkerThatHasNeverBeenReadyEndsTheWholeWithItsCause) {
 
 TEST_F(SupervisorTest, ADeadGatewayOrSchedulerEndsTheWhole) {
   for (Tier tier : {Tier::kGateway, Tier::kScheduler}) {
-    supervisor.~Supervisor();
-    new (&supervisor) Supervisor(Duration(30'000));
+    Serve({"model"});
     BeginAndReady();
     EXPECT_EQ(Ends(tier, {.by_signal = true, .number = SIGSEGV}).size(), 2);
     EXPECT_EQ(log, absl::StrCat(TierName(tier), " ended: killed by SIGSEGV"));
@@ -224,6 +236,42 @@ TEST_F(SupervisorTest, ASignalWhileLoadingStopsAll) {
   EXPECT_THAT(Ends(Tier::kGateway, kTerminated), ElementsAre("stop worker"));
   EXPECT_THAT(Ends(Tier::kWorker, kTerminated), ElementsAre("stop scheduler"));
   EXPECT_THAT(Ends(Tier::kScheduler, Code(0)), ElementsAre("finish 0"));
+}
+
+TEST_F(SupervisorTest, SeveralModelsHaveASchedulerAndAWorkerEach) {
+  Serve({"a", "b"});
+  const Member second_worker{Tier::kWorker, 1}, second_scheduler{Tier::kScheduler, 1};
+  EXPECT_THAT(Begin(), ElementsAre("start scheduler", "start worker", "start scheduler 1",
+                                   "start worker 1", "start gateway"));
+  for (const Tier tier : {Tier::kGateway, Tier::kScheduler, Tier::kWorker}) Ready(tier);
+  EXPECT_THAT(Ready(second_scheduler), IsEmpty());
+  EXPECT_THAT(Ready(second_worker), ElementsAre("announce"));
+
+  // Each worker has pauses of its own.
+  for (int i = 0; i < 3; ++i) {
+    Ends(second_worker, kKilled);
+    EXPECT_THAT(log, HasSubstr("worker of b ended: killed by SIGKILL"));
+    EXPECT_THAT(After(Pause()), ElementsAre("start worker 1"));
+  }
+  Ends(Tier::kWorker, kKilled);
+  EXPECT_THAT(log, HasSubstr("worker of a ended"));
+  EXPECT_EQ(Pause(), kFirstPause);
+  EXPECT_THAT(After(Pause()), ElementsAre("start worker"));
+
+  EXPECT_THAT(Signal(SIGTERM), ElementsAre("stop gateway"));
+  EXPECT_THAT(Ends(Tier::kGateway, Code(0)), ElementsAre("stop worker", "stop worker 1"));
+  EXPECT_THAT(Ends(Tier::kWorker, Code(0)), IsEmpty());
+  EXPECT_THAT(Ends(second_worker, Code(0)), ElementsAre("stop scheduler", "stop scheduler 1"));
+  EXPECT_THAT(Ends(second_scheduler, Code(0)), IsEmpty());
+  EXPECT_THAT(Ends(Tier::kScheduler, Code(0)), ElementsAre("finish 0"));
+}
+
+TEST_F(SupervisorTest, AModelWithoutSchedulerEndsTheWhole) {
+  Serve({"a", "b"});
+  BeginAndReady();
+  EXPECT_THAT(Ends({Tier::kScheduler, 1}, Code(3)),
+              ElementsAre("stop scheduler", "stop worker", "stop worker 1", "stop gateway"));
+  EXPECT_THAT(log, HasSubstr("scheduler of b ended: exit code 3"));
 }
 
 TEST(Ending, IsDescribedByName) {

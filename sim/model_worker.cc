@@ -27,6 +27,14 @@ TokenId ExpectedToken(const SamplingParams& sampling, int output_index, int voca
   return token;
 }
 
+float ExpectedLogprob(uint64_t request, int output_index) {
+  return -static_cast<float>(SimulatedToken(/*seed=*/1, request, output_index, 1000));
+}
+
+float ExpectedPromptLogprob(uint64_t request, int position) {
+  return -static_cast<float>(SimulatedToken(/*seed=*/2, request, position, 1000));
+}
+
 SentStep::SentStep(const core::Step& step)
     : step_id(step.step_id),
       released_slots(step.released_slots),
@@ -72,12 +80,15 @@ void ModelWorker::Enter(const SentStep::Entry& entry) {
   }
   Require(entry.num_computed_tokens < static_cast<int>(entry.tokens.size()),
           "the last token must be left to compute", request);
-  slot = {.in_use = true,
-          .tokens = entry.tokens,
-          .num_prompt_tokens = entry.num_prompt_tokens,
-          .num_computed_tokens = entry.num_computed_tokens,
-          .blocks = entry.blocks,
-          .sampling = entry.sampling};
+  slot = {
+      .in_use = true,
+      .tokens = entry.tokens,
+      .num_prompt_tokens = entry.num_prompt_tokens,
+      .num_computed_tokens = entry.num_computed_tokens,
+      .blocks = entry.blocks,
+      .sampling = entry.sampling,
+      .wants_prompt_logprobs = entry.sampling.num_prompt_logprobs.has_value() &&
+                               static_cast<int>(entry.tokens.size()) == entry.num_prompt_tokens};
 }
 
 std::optional<StepAnswer> ModelWorker::Execute(const SentStep& step) {
@@ -113,6 +124,12 @@ std::optional<StepAnswer> ModelWorker::Execute(const SentStep& step) {
     answer.requests.push_back(request);
     answer.begins.push_back(begin);
     answer.ends.push_back(end);
+    answer.output_indexes.push_back(output_index);
+    answer.wants_logprob.push_back(slot.sampling.num_logprobs.has_value());
+    answer.num_prompt_logprobs.push_back(
+        slot.wants_prompt_logprobs
+            ? std::clamp(slot.num_prompt_tokens - 1 - begin, 0, row.num_tokens)
+            : 0);
 
     if (samples && is_faulty && faults_.killer_requests.contains(request)) return std::nullopt;
 

@@ -22,6 +22,9 @@ namespace weft::sim {
 // The token at an output index of a request; see SimulatedToken. Stop ids are
 // masked before min_tokens, as a worker does.
 TokenId ExpectedToken(const SamplingParams& sampling, int output_index, int vocab_size);
+// Likewise its logprob, and that of a prompt's token.
+float ExpectedLogprob(uint64_t request, int output_index);
+float ExpectedPromptLogprob(uint64_t request, int position);
 
 // A step as it travels: what core::Step points to, copied.
 struct SentStep {
@@ -39,6 +42,7 @@ struct SentStep {
   std::vector<core::StepRow> rows;
   std::vector<int> new_blocks;
 
+  SentStep() = default;
   explicit SentStep(const core::Step& step);
 };
 
@@ -48,6 +52,11 @@ struct StepAnswer {
   std::vector<TokenId> tokens;
   std::vector<uint64_t> requests;  // by row
   std::vector<int> begins, ends;   // by row: the positions it computed
+  // By row: of the token that it samples, and whether its logprob is wanted.
+  std::vector<int> output_indexes;
+  std::vector<bool> wants_logprob;
+  // By row: of so many prompt positions from begin + 1 on logprobs are wanted.
+  std::vector<int> num_prompt_logprobs;
   StepLoad load;
 };
 
@@ -79,6 +88,7 @@ class ModelWorker {
     int num_computed_tokens = 0;
     std::vector<int> blocks;
     SamplingParams sampling;
+    bool wants_prompt_logprobs = false;  // it entered without output
   };
   static constexpr uint64_t kNotFinite = ~uint64_t{0};
 

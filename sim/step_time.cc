@@ -1,6 +1,7 @@
 #include "sim/step_time.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace weft::sim {
 namespace {
@@ -34,6 +35,18 @@ ModelShape Qwen2_1_5B() {
           .bytes_per_weight = 2,
           .kv_bytes_per_token = 2.0 * 28 * 2 * 128 * 2,
           .attention_flops_per_pair = 4.0 * 12 * 128 * 28};
+}
+
+double WeightBytes(const ModelShape& shape) {
+  return (shape.body_parameters + shape.head_parameters) * shape.bytes_per_weight;
+}
+
+double KvBytes(const GpuRoofline& gpu, const ModelShape& shape, double memory_utilization) {
+  return gpu.memory_bytes * memory_utilization - WeightBytes(shape);
+}
+
+double BlocksInBytes(const ModelShape& shape, int block_tokens, double num_bytes) {
+  return std::floor(num_bytes / (shape.kv_bytes_per_token * block_tokens));
 }
 
 double StepSeconds(const GpuRoofline& gpu, const ModelShape& shape, const StepLoad& load) {

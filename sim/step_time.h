@@ -34,6 +34,12 @@ struct ModelShape {
 // 28 layers of 1536, 12 heads on 2 KV heads, 151,936 ids; 16-bit weights and KV.
 ModelShape Qwen2_1_5B();
 
+double WeightBytes(const ModelShape& shape);
+// What the weights leave of a part of the GPU's memory; negative: nothing.
+double KvBytes(const GpuRoofline& gpu, const ModelShape& shape, double memory_utilization);
+// KV blocks of so many tokens that so many bytes hold.
+double BlocksInBytes(const ModelShape& shape, int block_tokens, double num_bytes);
+
 // A step's work, added up row by row.
 struct StepLoad {
   int64_t num_tokens = 0;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/pool_simulation.h"
+#include "sim/pool/pool_simulation.h"
 
 namespace weft::simulate {
 

@@ -9,7 +9,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/flags.h"
 #include "common/json_fields.h"
-#include "sim/trace.h"
+#include "sim/model_shape.h"
+#include "sim/pool/trace.h"
+#include "worker/model/model_config.h"
+#include "worker/rpc/load.h"
 
 namespace weft::simulate {
 namespace {
@@ -58,8 +61,36 @@ absl::StatusOr<std::vector<sim::Arrival>> RecordedTraffic(const Options& options
   return sim::ParseTrace(absl::StrCat("--trace ", options.trace), *text, options.prefix_len);
 }
 
+// Of each worker, where --num-blocks does not say.
+absl::StatusOr<int> NumBlocks(const Options& options, const sim::PoolOptions& pool) {
+  const bool is_given = options.kv_gib > 0;
+  const double bytes =
+      is_given ? options.kv_gib * kGib
+               : sim::KvBytes(pool.gpu, pool.shape, worker::LoadOptions().memory_utilization);
+  const double num_blocks = sim::BlocksInBytes(pool.shape, core::kBlockTokens, bytes);
+  if (is_given && (num_blocks < 1 || num_blocks > kMaxBlocks)) {
+    const double block_gib = pool.shape.kv_bytes_per_token * core::kBlockTokens / kGib;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--kv-gib ", options.kv_gib, ": that is ", num_blocks, " blocks of ",
+                     block_gib, " GiB; it takes from 1 to ", kMaxBlocks, " of them"));
+  }
+  if (num_blocks < 1) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--gpu ", options.gpu, ": of its ", pool.gpu.memory_bytes / kGib, " GiB the weights take ",
+        sim::WeightBytes(pool.shape) / kGib, "; 9 tenths leave no room for KV"));
+  }
+  return static_cast<int>(std::min<double>(num_blocks, kMaxBlocks));
+}
+
 absl::StatusOr<sim::PoolOptions> MakePool(const Options& options) {
   sim::PoolOptions pool;
+  if (!options.model.empty()) {
+    auto config = worker::LoadModelConfig(options.model);
+    if (!config.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--model ", config.status().message()));
+    }
+    pool.shape = sim::ShapeOf(*config);
+  }
   pool.gpu = *sim::FindGpu(options.gpu);
   pool.speed = options.speed;
   pool.num_workers = options.num_workers;
@@ -81,16 +112,9 @@ absl::StatusOr<sim::PoolOptions> MakePool(const Options& options) {
                      " says how large the pool is; give one of them"));
   }
   if (pool.num_blocks == 0) {
-    const double bytes =
-        options.kv_gib > 0 ? options.kv_gib * kGib : sim::KvBytes(pool.gpu, pool.shape);
-    const int64_t num_blocks = sim::BlocksInBytes(pool.shape, bytes);
-    if (num_blocks < 1 || num_blocks > kMaxBlocks) {
-      const double block_gib = pool.shape.kv_bytes_per_token * core::kBlockTokens / kGib;
-      return absl::InvalidArgumentError(
-          absl::StrCat("--kv-gib ", options.kv_gib, ": that is ", num_blocks, " blocks of ",
-                       block_gib, " GiB; it takes from 1 to ", kMaxBlocks, " of them"));
-    }
-    pool.num_blocks = static_cast<int>(num_blocks);
+    const auto num_blocks = NumBlocks(options, pool);
+    if (!num_blocks.ok()) return num_blocks.status();
+    pool.num_blocks = *num_blocks;
   }
   return pool;
 }
@@ -119,8 +143,10 @@ void AddSimulateFlags(Flags& flags, Options& options) {
       "\"output\": 240}, at in seconds; also prefix (an id), prefix_tokens, tenant, priority");
 
   flags.Add("--num-workers", options.num_workers, "GPUs, each with the whole model", 1, 1024);
-  flags.AddChoice("--gpu", options.gpu, {"H200", "T4", "CPU"},
-                  "Whose step times they have, with a model of 1.5B parameters in 16 bits");
+  flags.AddChoice("--gpu", options.gpu, {"H200", "T4", "CPU"}, "Whose step times they have");
+  flags.Add("--model", options.model,
+            "Folder with the config.json of the model, in 16 bits (default: the shape of "
+            "DeepSeek-R1-Distill-Qwen-1.5B)");
   flags.Add("--speed", options.speed, "How many times as fast as that", 0.001, 1000.0);
   flags.Add("--num-blocks", options.num_blocks,
             "KV blocks of 16 tokens of each worker; 0: by --kv-gib", 0, kMaxBlocks);
@@ -145,9 +171,10 @@ void AddSimulateFlags(Flags& flags, Options& options) {
   flags.Add("--json", options.json, "File that gets the results, in the names of weft bench");
   flags.Add("--svg", options.svg, "File that gets the picture");
 
-  flags.Add("--replay", options.replay,
-            "Instead of all that: this seed of the scheduler's fault simulation again, in "
-            "which workers die and requests break; exit code 1 if a rule was broken");
+  flags.Add(
+      "--replay", options.replay,
+      "Instead of all that: this seed of both simulations of faults again, of the scheduler's core "
+      "and of all tiers; exit code 1 if a rule was broken");
 }
 
 absl::Status CheckTogether(int argc, const char* const* argv) {

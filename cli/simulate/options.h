@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cli/bench/options.h"
-#include "sim/pool_simulation.h"
+#include "sim/pool/pool_simulation.h"
 
 namespace weft {
 class Flags;
@@ -30,6 +30,7 @@ struct Options {
   uint64_t seed = 0;
 
   // The pool.
+  std::string model;  // a folder that holds config.json; empty: R1-Distill-Qwen-1.5B's shape
   int num_workers = 1;
   std::string gpu = "H200";
   double speed = 1;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "common/flags.h"
+#include "worker/model/testing.h"
 
 namespace weft::simulate {
 namespace {
@@ -101,6 +102,25 @@ TEST(Options, AnErrorNamesItsFlag) {
   EXPECT_THAT(ScenarioError({.num_blocks = 5, .kv_gib = 3}), HasSubstr("give one of them"));
   EXPECT_THAT(ScenarioError({.slo = "ttft=2s"}), StartsWith("--slo ttft=2s: "));
   EXPECT_THAT(ScenarioError({.trace = "/nowhere"}), StartsWith("--trace /nowhere: "));
+}
+
+TEST(Options, AModelsConfigSaysWhatATokenCosts) {
+  const worker::testing::TempDir folder;
+  EXPECT_THAT(ScenarioError({.model = folder.path()}),
+              StartsWith("--model " + folder / "config.json"));
+  // Keys and values of 2 layers with 2 heads of 16, in 16 bits.
+  folder.Write("config.json", worker::testing::TinyModel().ConfigJson());
+  const Scenario scenario = MakeScenario({.model = folder.path()}).value();
+  EXPECT_EQ(scenario.pool.shape.kv_bytes_per_token, 2 * 2 * 2 * 16 * 2);
+
+  const worker::testing::TinyModel large = {.vocab_size = 150'000,
+                                            .hidden_size = 8192,
+                                            .intermediate_size = 28'672,
+                                            .num_layers = 80,
+                                            .num_heads = 64,
+                                            .num_kv_heads = 8};
+  folder.Write("config.json", large.ConfigJson());
+  EXPECT_THAT(ScenarioError({.model = folder.path(), .gpu = "T4"}), StartsWith("--gpu T4: of its"));
 }
 
 TEST(Options, ATraceIsReadAndItsErrorsNameTheLine) {

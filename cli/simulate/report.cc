@@ -233,11 +233,15 @@ std::string Json(const Report& report) {
   return boost::json::serialize(json) + "\n";
 }
 
+static std::string Verdict(const std::string& violation) {
+  return violation.empty() ? "Every rule held.\n" : absl::StrCat("Broken: ", violation, "\n");
+}
+
 std::string ReplayTable(uint64_t seed, const sim::SimulationReport& report) {
   const auto ends = [&](core::FinishReason reason) {
     return report.num_ends[static_cast<int>(reason)];
   };
-  std::string out = Rule('=', absl::StrCat(" Fault simulation, seed ", seed, " "));
+  std::string out = Rule('=', absl::StrCat(" The core, seed ", seed, " "));
   Row(out, "Events", report.num_events);
   Row(out, "Requests", report.num_requests);
   Row(out, "Ended by a stop", ends(core::FinishReason::kStop));
@@ -256,10 +260,29 @@ std::string ReplayTable(uint64_t seed, const sim::SimulationReport& report) {
   Row(out, "Sequences moved on by a loss or drain", report.num_requeued);
   Row(out, "Prompt tokens from the prefix cache", report.num_cached_tokens);
   Row(out, "Tokens sampled behind an end", report.num_discarded_tokens);
-  out += Rule('=', "");
-  absl::StrAppend(
-      &out, report.violation.empty() ? "Every rule held." : "Broken: " + report.violation, "\n");
-  return out;
+  return out + Rule('=', "") + Verdict(report.violation);
+}
+
+std::string ReplayTable(uint64_t seed, const sim::FaultReport& report) {
+  std::string out = Rule('=', absl::StrCat(" All tiers, seed ", seed, " "));
+  Row(out, "Events", report.num_events);
+  Row(out, "Requests", report.num_requests);
+  Row(out, "Completed", report.num_completed);
+  Row(out, "  by several schedulers", report.num_continued);
+  Row(out, "Failed", report.num_failed);
+  Row(out, "Cancelled", report.num_cancelled);
+  Row(out, "Rejected", report.num_rejected);
+  Row(out, "Reset with their gateway", report.num_reset);
+  Row(out, "Crashes", report.num_crashes);
+  Row(out, "Processes stopped for a while", report.num_stops);
+  Row(out, "Streams broken", report.num_broken_links);
+  Row(out, "Streams silent for a while", report.num_silent_links);
+  Row(out, "Clock jumps", report.num_clock_jumps);
+  Row(out, "Changes of leader", report.num_leader_changes);
+  Row(out, "Steps", report.num_steps);
+  Row(out, "Preemptions", report.num_preemptions);
+  Row(out, "Sequences moved on by a loss or drain", report.num_requeued);
+  return out + Rule('=', "") + Verdict(report.violation);
 }
 
 }  // namespace weft::simulate

@@ -7,7 +7,8 @@
 #include "cli/bench/statistics.h"
 #include "cli/simulate/options.h"
 #include "sim/core_simulation.h"
-#include "sim/pool_simulation.h"
+#include "sim/faults/fault_simulation.h"
+#include "sim/pool/pool_simulation.h"
 
 namespace weft::simulate {
 
@@ -26,7 +27,8 @@ std::string PoolName(const sim::PoolOptions& pool);
 std::string Table(const Report& report);
 std::string Json(const Report& report);
 
-// Of a history of the core's own simulation.
+// Of a history of each simulation of faults: of the scheduler's core alone, and of all tiers.
 std::string ReplayTable(uint64_t seed, const sim::SimulationReport& report);
+std::string ReplayTable(uint64_t seed, const sim::FaultReport& report);
 
 }  // namespace weft::simulate

@@ -83,6 +83,9 @@ TEST(Report, AReplaySaysWhatWasBroken) {
   EXPECT_THAT(ReplayTable(7, report), HasSubstr("Every rule held."));
   report.violation = "cancel of 3 was lost";
   EXPECT_THAT(ReplayTable(7, report), HasSubstr("Broken: cancel of 3 was lost"));
+  sim::FaultReport all;
+  all.num_crashes = 12;
+  EXPECT_THAT(ReplayTable(7, all), AllOf(HasSubstr("12"), HasSubstr("Every rule held.")));
 }
 
 }  // namespace

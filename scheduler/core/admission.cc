@@ -120,29 +120,40 @@ bool State::IsAcceptable(const Submit& event, Outputs& out) {
                                "may have ",
                                capacity));
   }
-  if (event.delivered.empty()) {
-    const int num_running = num_in_phase_[static_cast<int>(Phase::kRunning)];
-    const int num_waiting = static_cast<int>(by_id_.size()) - num_running;
-    if (num_waiting >= config_.max_waiting_sequences) {
-      return reject(RejectCode::kQueueFull,
-                    absl::StrCat("the queue is full with ", num_waiting, " requests"),
-                    RetryAfter());
-    }
-    const int64_t num_prompt_tokens = event.prompt.size();
-    if (num_waiting > 0 && num_waiting_tokens_ + num_prompt_tokens > config_.max_waiting_tokens) {
-      return reject(RejectCode::kQueueFull,
-                    absl::StrCat("the queue is full with ", num_waiting_tokens_, " tokens"),
-                    RetryAfter());
-    }
+  if (!event.delivered.empty()) return true;
+  if (num_waiting() >= config_.max_waiting_sequences) {
+    return reject(RejectCode::kQueueFull,
+                  absl::StrCat("the queue is full with ", num_waiting(), " requests"),
+                  QueueDrainTime());
+  }
+  const int64_t num_prompt_tokens = event.prompt.size();
+  if (num_waiting() > 0 && num_waiting_tokens_ + num_prompt_tokens > config_.max_waiting_tokens) {
+    return reject(RejectCode::kQueueFull,
+                  absl::StrCat("the queue is full with ", num_waiting_tokens_, " tokens"),
+                  QueueDrainTime());
+  }
+  const int quota = config_.max_tenant_sequences;
+  if (quota > 0 && fair_clock_.num_sequences(event.tenant) >= quota) {
+    return reject(RejectCode::kQuota,
+                  absl::StrCat("this tenant has ", quota, " requests open, as many as it may"),
+                  QueueDrainTime());
   }
   return true;
 }
 
-// Until the queue has drained at the pace of late; a second at least.
-Micros State::RetryAfter() const {
-  const Micros num_waiting =
-      static_cast<Micros>(by_id_.size()) - num_in_phase_[static_cast<int>(Phase::kRunning)];
-  return std::clamp(finish_interval_ * num_waiting, kMinRetryAfter, kMaxRetryAfter);
+int State::num_waiting() const {
+  return static_cast<int>(by_id_.size()) - num_in_phase_[static_cast<int>(Phase::kRunning)];
+}
+
+Micros State::retry_after() const {
+  const bool is_full = num_waiting() >= config_.max_waiting_sequences ||
+                       (num_waiting() > 0 && num_waiting_tokens_ >= config_.max_waiting_tokens);
+  return is_full ? QueueDrainTime() : 0;
+}
+
+// At the pace of late; a second at least.
+Micros State::QueueDrainTime() const {
+  return std::clamp(finish_interval_ * num_waiting(), kMinRetryAfter, kMaxRetryAfter);
 }
 
 void State::HashFullBlocks(Sequence& sequence, int num_blocks) {

@@ -113,11 +113,62 @@ TEST_F(BoundedQueue, BeyondItsTokensIsRejectedUnlessItIsEmpty) {
   EXPECT_EQ(Rejection(2)->code, RejectCode::kQueueFull);
 }
 
+TEST_F(BoundedQueue, SaysThatItIsFullBeforeAnybodyAsks) {
+  Join(1);
+  Submit(1, {.prompt = Prompt('a', 10)});
+  EXPECT_EQ(core_.retry_after(), 0);
+  Submit(2, {.prompt = Prompt('b', 10)});
+  EXPECT_GE(core_.retry_after(), 1'000'000);
+  Step();
+  EXPECT_EQ(core_.retry_after(), 0);
+  Submit(3, {.prompt = Prompt('c', 120)});  // alone it may be as long as it likes
+  EXPECT_GE(core_.retry_after(), 1'000'000);
+}
+
 TEST_F(BoundedQueue, LetsInWhatResumes) {
   Join(1);
   Submit(1, {.prompt = Prompt('a', 10)});
   Submit(2, {.prompt = Prompt('b', 10)});
   Submit(3, {.prompt = Prompt('c', 10), .delivered = {Sample(3, 0)}});
+  EXPECT_FALSE(Rejection(3).has_value());
+}
+
+class TenantQuota : public CoreTest {
+ protected:
+  TenantQuota() : CoreTest({.max_tenant_sequences = 2}) {}
+};
+
+TEST_F(TenantQuota, CountsWhatWaitsAndWhatRunsAndLeavesOthersAlone) {
+  Join(1);
+  Submit(1, {.tenant = "a", .prompt = Prompt('a', 10), .max_tokens = 5});
+  Step();
+  Submit(2, {.tenant = "a", .prompt = Prompt('b', 10), .max_tokens = 5});
+  Submit(3, {.tenant = "a", .prompt = Prompt('c', 10), .max_tokens = 5});
+  Submit(4, {.tenant = "b", .prompt = Prompt('d', 10), .max_tokens = 5});
+  ASSERT_TRUE(Rejection(3).has_value());
+  EXPECT_EQ(Rejection(3)->code, RejectCode::kQuota);
+  EXPECT_GE(Rejection(3)->retry_after, 1'000'000);
+  EXPECT_FALSE(Rejection(2).has_value());
+  EXPECT_FALSE(Rejection(4).has_value());
+  EXPECT_EQ(core_.retry_after(), 0) << "the queue itself has room";
+}
+
+TEST_F(TenantQuota, HasRoomAgainOnceOneHasEnded) {
+  Join(1);
+  for (const core::SequenceId id : {1, 2}) {
+    Submit(id, {.tenant = "a", .prompt = Prompt('a', 10), .max_tokens = 5});
+  }
+  Cancel(1);
+  Submit(3, {.tenant = "a", .prompt = Prompt('a', 10), .max_tokens = 5});
+  EXPECT_FALSE(Rejection(3).has_value());
+}
+
+TEST_F(TenantQuota, LetsInWhatResumes) {
+  Join(1);
+  for (const core::SequenceId id : {1, 2}) {
+    Submit(id, {.tenant = "a", .prompt = Prompt('a', 10), .max_tokens = 5});
+  }
+  Submit(3, {.tenant = "a", .prompt = Prompt('a', 10), .delivered = {Sample(3, 0)}});
   EXPECT_FALSE(Rejection(3).has_value());
 }
 

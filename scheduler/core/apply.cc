@@ -7,6 +7,15 @@
 #include "scheduler/core/state.h"
 
 namespace weft::core {
+namespace {
+
+const char* WhyFailed(RowStatus status) {
+  return status == RowStatus::kNonFinite
+             ? "the model computed a value that is not a number"
+             : "the grammar that the answer must follow took more work than is allowed";
+}
+
+}  // namespace
 
 absl::Status State::CheckAnswer(const Worker& worker, const StepDone& event) const {
   const auto invalid = [&](auto&&... parts) {
@@ -53,9 +62,8 @@ absl::Status State::Apply(const StepDone& event, Micros now, Outputs& out) {
       counters_.num_discarded_tokens += result.num_tokens;
       continue;
     }
-    if (result.status == RowStatus::kNonFinite) {
-      Finish(sequence, FinishReason::kError, now, out, /*stop_token=*/-1,
-             "the model computed a value that is not a number");
+    if (result.status != RowStatus::kOk) {
+      Finish(sequence, FinishReason::kError, now, out, /*stop_token=*/-1, WhyFailed(result.status));
       continue;
     }
     if (sequence.needs_prompt_logprobs()) {

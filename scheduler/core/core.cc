@@ -31,6 +31,7 @@ absl::Status Core::Apply(const StepDone& event, Micros now, Outputs& out) {
 void Core::Apply(const Tick& event, Micros now, Outputs& out) { state_->Apply(event, now, out); }
 
 Micros Core::next_deadline() const { return state_->next_deadline(); }
+Micros Core::retry_after() const { return state_->retry_after(); }
 bool Core::Plan(Micros now, Step& step) { return state_->Plan(now, step); }
 const Counters& Core::counters() const { return state_->counters(); }
 Gauges Core::gauges() const { return state_->gauges(); }

@@ -43,6 +43,9 @@ struct Config {
   // those of a lost worker are let in regardless: their clients are reading.
   int max_waiting_sequences = 4096;
   int64_t max_waiting_tokens = 16 << 20;
+  // Of one tenant, waiting and running. Beyond it a Submit is rejected with kQuota, so that no
+  // tenant fills the queue for all; with the same exceptions. 0: no limit.
+  int max_tenant_sequences = 0;
 
   bool enable_prefix_cache = true;
 
@@ -68,7 +71,7 @@ class Core {
   Core& operator=(const Core&) = delete;
 
   // Ends in a Rejected, or sooner or later in exactly one Finished. Rejected:
-  // kInvalid for what no worker can ever run or an id that is alive, kQueueFull,
+  // kInvalid for what no worker can ever run or an id that is alive, kQueueFull, kQuota,
   // kNoWorker until the first worker has joined (later, without one, it waits).
   void Apply(Submit event, Micros now, Outputs& out);
 
@@ -101,6 +104,10 @@ class Core {
   // Fills `step` for a worker with room in flight and something to do. False:
   // there is none, and `step` is empty. Call until false, after every event.
   [[nodiscard]] bool Plan(Micros now, Step& step);
+
+  // Above 0: the queue is full, whatever came now would be rejected, and this is what it would
+  // be told to wait.
+  Micros retry_after() const;
 
   const Counters& counters() const;
   Gauges gauges() const;  // cost: the number of workers

@@ -70,7 +70,7 @@ struct WorkerLost {
   WorkerId worker = 0;
 };
 
-enum class RowStatus { kOk, kNonFinite, kError };
+enum class RowStatus { kOk, kNonFinite, kError, kGrammar };
 
 struct RowResult {
   RowStatus status = RowStatus::kOk;
@@ -133,7 +133,7 @@ struct Finished {
   SequenceTimes times;
 };
 
-enum class RejectCode { kInvalid, kQueueFull, kNoWorker };
+enum class RejectCode { kInvalid, kQueueFull, kQuota, kNoWorker };
 
 // Never accepted: no Finished follows.
 struct Rejected {

@@ -27,6 +27,12 @@ class FairClock {
   // It was admitted: whoever comes from now on starts no earlier.
   void Advance(uint64_t virtual_time) { now_ = std::max(now_, virtual_time); }
 
+  // That have entered and not left.
+  int num_sequences(const std::string& tenant) const {
+    const auto it = tenants_.find(tenant);
+    return it == tenants_.end() ? 0 : it->second.num_sequences;
+  }
+
   // A tenant without sequences is forgotten, and with it at most the cost of its
   // last one.
   void Leave(const std::string& tenant) {

@@ -34,5 +34,16 @@ TEST(FairClock, ATenantWithoutSequencesIsForgotten) {
   EXPECT_EQ(clock.Enter("a", 10, false), 0u);
 }
 
+TEST(FairClock, CountsATenantsSequences) {
+  FairClock clock;
+  EXPECT_EQ(clock.num_sequences("a"), 0);
+  clock.Enter("a", 10, false);
+  clock.Enter("a", 10, true);
+  clock.Enter("b", 10, false);
+  EXPECT_EQ(clock.num_sequences("a"), 2);
+  clock.Leave("a");
+  EXPECT_EQ(clock.num_sequences("a"), 1);
+}
+
 }  // namespace
 }  // namespace weft::core

@@ -34,24 +34,6 @@ struct PolicyKey {
   auto operator<=>(const PolicyKey&) const = default;
 };
 
-//             admitted  parked    preempted,     all owed  published  ended
-//                                 worker lost    has come  or dropped
-//   waiting   running   parked    –              –         –          gone
-//   suspect   running   –         –              –         –          gone
-//   parked    –         –         –              –         waiting    gone
-//   owed      –         –         (lost) waiting waiting   –          gone
-//   running   –         –         owed, waiting  –         –          gone
-//
-// In place of "waiting", a sequence under suspicion becomes "suspect".
-enum class Phase {
-  kWaiting,  // for a worker with room
-  kSuspect,  // likewise, and for its turn to be tried
-  kParked,   // for a block of its prefix that a running sequence computes
-  kOwed,     // for the answers of steps in flight, before it can run again
-  kRunning,  // on a worker, in a slot, with blocks
-};
-inline constexpr int kNumPhases = 5;
-
 struct Sequence {
   // Fixed at submission.
   SequenceId id = 0;

@@ -7,26 +7,10 @@
 namespace weft::core {
 namespace {
 
-SequencePhase PhaseOf(const Sequence& sequence) {
-  switch (sequence.phase) {
-    case Phase::kWaiting:
-      return SequencePhase::kWaiting;
-    case Phase::kSuspect:
-      return SequencePhase::kTrial;
-    case Phase::kParked:
-      return SequencePhase::kPrefix;
-    case Phase::kOwed:
-      return SequencePhase::kOwed;
-    case Phase::kRunning:
-      return SequencePhase::kRunning;
-  }
-  return SequencePhase::kWaiting;
-}
-
 SequenceSnapshot Describe(const Sequence& sequence) {
   return {
       .id = sequence.id,
-      .phase = PhaseOf(sequence),
+      .phase = sequence.phase,
       .worker = sequence.phase == Phase::kRunning ? sequence.worker->id : 0,
       .tenant = sequence.tenant,
       .priority = sequence.key.priority,

@@ -24,11 +24,9 @@ struct WorkerSnapshot {
   int num_lacking_blocks = 0;
 };
 
-enum class SequencePhase { kRunning, kWaiting, kTrial, kPrefix, kOwed };
-
 struct SequenceSnapshot {
   SequenceId id = 0;
-  SequencePhase phase = SequencePhase::kWaiting;
+  Phase phase = Phase::kWaiting;
   WorkerId worker = 0;  // that it runs on
   std::string tenant;
   int priority = 0;

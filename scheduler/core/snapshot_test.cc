@@ -26,7 +26,7 @@ TEST_F(DescribeTest, RunningOnesFirstThenTheQueueInItsOrder) {
   EXPECT_EQ(snapshot.gauges.num_waiting_capacity, 2);
   ASSERT_EQ(snapshot.sequences.size(), 3u);
   EXPECT_EQ(snapshot.sequences[0].id, 1u);
-  EXPECT_EQ(snapshot.sequences[0].phase, SequencePhase::kRunning);
+  EXPECT_EQ(snapshot.sequences[0].phase, Phase::kRunning);
   EXPECT_EQ(snapshot.sequences[0].num_output_tokens, 1);
   EXPECT_EQ(snapshot.sequences[0].num_owed_tokens, 1);
   EXPECT_EQ(snapshot.sequences[1].id, 3u);

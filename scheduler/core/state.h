@@ -56,6 +56,7 @@ class State {
   bool Plan(Micros now, Step& step);
 
   Micros next_deadline() const;
+  Micros retry_after() const;
   const Counters& counters() const { return counters_; }
   Gauges gauges() const;
   Snapshot Describe(int max_sequences) const;  // snapshot.cc
@@ -84,7 +85,8 @@ class State {
   void AdmitTo(const Placement& placement, Sequence& sequence);
   void KeepPromise(Worker& worker, Sequence& owner, int position);
   void Unpark(Sequence& sequence);
-  Micros RetryAfter() const;
+  int num_waiting() const;
+  Micros QueueDrainTime() const;
 
   // ---- plan.cc ----
   void FillStep(Worker& worker, Micros now, Step& step);
@@ -128,7 +130,7 @@ class State {
   // again: records of steps may point to them long after.
   std::deque<Sequence> sequences_;
   std::vector<Sequence*> unused_;
-  absl::flat_hash_map<SequenceId, Sequence*> by_id_;  // never iterated
+  absl::flat_hash_map<SequenceId, Sequence*> by_id_;  // iterated only to be sorted
   uint64_t last_arrival_ = 0;
 
   PolicyOrder waiting_;
@@ -138,7 +140,7 @@ class State {
   std::map<std::pair<Micros, uint64_t>, Sequence*> deadlines_;  // by (deadline, arrival)
   FairClock fair_clock_;
 
-  // For RetryAfter: when sequences end, on average.
+  // For QueueDrainTime: when sequences end, on average.
   Micros last_finish_ = kNever;
   Micros finish_interval_ = 0;
 

@@ -9,7 +9,10 @@
 // (worker.proto). A process wins at most once in its life: who has lost starts anew, empty.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <string>
 
 #include "absl/status/status.h"
@@ -32,7 +35,16 @@ class Election {
   virtual std::string leader() const = 0;
 
   // Ends both waits; gives the lead up, if this process has it. Any thread.
-  virtual void Stop() = 0;
+  void Stop();
+
+ protected:
+  // False: Stop was called, before or meanwhile.
+  bool Pause(std::chrono::milliseconds time);
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable stopped_;
+  bool stopping_ = false;
 };
 
 // Microseconds of the wall clock: of two schedulers the later one has the higher term,

@@ -41,12 +41,12 @@ absl::StatusOr<uint64_t> FileLockElection::Win() {
     const auto is_locked = TryLock();
     if (!is_locked.ok()) return is_locked.status();
     if (*is_locked) return Enter();
-    if (!Pause()) return absl::CancelledError("stopped before it led");
+    if (!Pause(kPoll)) return absl::CancelledError("stopped before it led");
   }
 }
 
 absl::Status FileLockElection::AwaitLoss() {
-  while (Pause()) {
+  while (Pause(kPoll)) {
     if (!IsTheFile()) {
       return absl::AbortedError(
           absl::StrCat(path_, " was removed or replaced: another scheduler may lead"));
@@ -56,18 +56,6 @@ absl::Status FileLockElection::AwaitLoss() {
 }
 
 std::string FileLockElection::leader() const { return ReadEntry(path_).address; }
-
-void FileLockElection::Stop() {
-  std::lock_guard lock(mutex_);
-  stopping_ = true;
-  changed_.notify_all();
-}
-
-bool FileLockElection::Pause() {
-  std::unique_lock lock(mutex_);
-  changed_.wait_for(lock, kPoll, [this] { return stopping_; });
-  return !stopping_;
-}
 
 // The file is opened anew each time: it may be another one by now.
 absl::StatusOr<bool> FileLockElection::TryLock() {

@@ -8,8 +8,6 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 #include <string>
 
 #include "scheduler/election/election.h"
@@ -30,11 +28,8 @@ class FileLockElection final : public Election {
   // locked by another process.
   absl::Status AwaitLoss() override;
   std::string leader() const override;
-  void Stop() override;
 
  private:
-  // False: Stop was called.
-  bool Pause();
   absl::StatusOr<bool> TryLock();
   absl::StatusOr<uint64_t> Enter();
   bool IsTheFile() const;
@@ -42,10 +37,6 @@ class FileLockElection final : public Election {
   const std::string path_;
   const std::string address_;
   int file_ = -1;
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  bool stopping_ = false;
 };
 
 }  // namespace weft::scheduler

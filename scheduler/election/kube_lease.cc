@@ -6,12 +6,12 @@
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
-#include <sstream>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/json_fields.h"
 
 namespace weft::scheduler {
 namespace {
@@ -23,11 +23,19 @@ constexpr long kTimeoutMs = 1000;
 constexpr const char* kTerm = "weft.dev/term";
 constexpr const char* kAddress = "weft.dev/address";
 
-std::string ReadFile(const std::string& path) {
-  std::ifstream file(path);
-  std::stringstream text;
-  text << file.rdbuf();
-  return std::string(absl::StripAsciiWhitespace(text.str()));
+// Of the account's; empty if there is none.
+std::string ReadAccount(const std::string& path) {
+  constexpr int64_t kMaxBytes = 1 << 20;
+  const auto text = ReadFile(path, kMaxBytes);
+  return text.ok() ? std::string(absl::StripAsciiWhitespace(*text)) : "";
+}
+
+// A text in an object in `object`; empty if it is not there.
+std::string Text(const json::object& object, const char* section, const char* key) {
+  const json::value* found = object.if_contains(section);
+  if (found == nullptr || !found->is_object()) return "";
+  const json::value* text = found->as_object().if_contains(key);
+  return text != nullptr && text->is_string() ? std::string(text->as_string()) : "";
 }
 
 // RFC 3339 with microseconds, as the API server wants its MicroTime.
@@ -112,43 +120,25 @@ class KubeLeaseStore final : public LeaseStore {
   absl::StatusOr<Lease> Read(const Answer& answer) {
     if (answer.status == 409) return absl::AbortedError("another was faster");
     if (answer.status != 200 && answer.status != 201) return Refusal(answer);
-    boost::system::error_code error;
-    const json::value value = json::parse(answer.body, error);
-    if (error || !value.is_object()) {
+    auto object = ParseJsonObject(answer.body);
+    if (!object.ok()) {
       return absl::UnavailableError("the API server's answer is not a JSON object");
     }
-    object_ = value.as_object();
-    Lease lease;
-    lease.version = Text("metadata", "resourceVersion");
-    lease.holder = Text("spec", "holderIdentity");
+    object_ = *std::move(object);
+    Lease lease = {.holder = Text(object_, "spec", "holderIdentity"),
+                   .version = Text(object_, "metadata", "resourceVersion")};
     if (lease.version.empty()) return absl::UnavailableError("a Lease without resourceVersion");
-    if (const json::value* found = object_.at("metadata").as_object().if_contains("annotations");
-        found != nullptr && found->is_object()) {
-      const json::object& annotations = found->as_object();
-      const auto text = [&](const char* key) {
-        const json::value* entry = annotations.if_contains(key);
-        return entry != nullptr && entry->is_string() ? std::string(entry->as_string()) : "";
-      };
-      lease.address = text(kAddress);
-      (void)absl::SimpleAtoi(text(kTerm), &lease.term);
-    }
+    const json::object& metadata = object_.at("metadata").as_object();
+    lease.address = Text(metadata, "annotations", kAddress);
+    (void)absl::SimpleAtoi(Text(metadata, "annotations", kTerm), &lease.term);
     return lease;
-  }
-
-  std::string Text(const char* section, const char* key) const {
-    const json::value* found = object_.if_contains(section);
-    if (found == nullptr || !found->is_object()) return "";
-    const json::value* text = found->as_object().if_contains(key);
-    return text != nullptr && text->is_string() ? std::string(text->as_string()) : "";
   }
 
   // The API server says why in `message`.
   absl::Status Refusal(const Answer& answer) const {
-    boost::system::error_code error;
-    const json::value value = json::parse(answer.body, error);
     std::string message;
-    if (!error && value.is_object()) {
-      const json::value* text = value.as_object().if_contains("message");
+    if (const auto object = ParseJsonObject(answer.body); object.ok()) {
+      const json::value* text = object->if_contains("message");
       if (text != nullptr && text->is_string()) message = std::string(text->as_string());
     }
     return absl::UnavailableError(absl::StrCat("the API server at ", options_.api_url,
@@ -172,7 +162,7 @@ class KubeLeaseStore final : public LeaseStore {
       curl_easy_setopt(curl_, CURLOPT_POSTFIELDS, body.c_str());
       curl_easy_setopt(curl_, CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
     }
-    const std::string token = ReadFile(options_.account_folder + "/token");
+    const std::string token = ReadAccount(options_.account_folder + "/token");
     const std::string authorization = absl::StrCat("Authorization: Bearer ", token);
     if (!token.empty()) headers = curl_slist_append(headers, authorization.c_str());
     curl_easy_setopt(curl_, CURLOPT_HTTPHEADER, headers);
@@ -212,7 +202,7 @@ absl::StatusOr<std::unique_ptr<LeaseStore>> MakeKubeLeaseStore(KubeLeaseOptions 
     options.api_url = absl::StrCat("https://", is_v6 ? "[" : "", host, is_v6 ? "]:" : ":", port);
   }
   if (options.name_space.empty()) {
-    options.name_space = ReadFile(options.account_folder + "/namespace");
+    options.name_space = ReadAccount(options.account_folder + "/namespace");
     if (options.name_space.empty()) {
       return absl::FailedPreconditionError(
           "the lease's namespace is not known: say lease:NAMESPACE/NAME");

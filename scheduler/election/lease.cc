@@ -40,7 +40,7 @@ absl::StatusOr<uint64_t> LeaseElection::Win() {
     std::lock_guard lock(mutex_);
     leader_ = address_;
     return lease_.term;
-  } while (Pause());
+  } while (Pause(kInterval));
   return absl::CancelledError("stopped before it led");
 }
 
@@ -55,7 +55,7 @@ bool LeaseElection::IsFree(const Lease& lease) {
 }
 
 absl::Status LeaseElection::AwaitLoss() {
-  while (Pause()) {
+  while (Pause(kInterval)) {
     absl::Status renewed = Renew();
     if (renewed.ok()) continue;
     const bool is_taken = renewed.code() == absl::StatusCode::kAborted;
@@ -93,18 +93,6 @@ absl::Status LeaseElection::Renew() {
 std::string LeaseElection::leader() const {
   std::lock_guard lock(mutex_);
   return leader_;
-}
-
-void LeaseElection::Stop() {
-  std::lock_guard lock(mutex_);
-  stopping_ = true;
-  stopped_.notify_all();
-}
-
-bool LeaseElection::Pause() {
-  std::unique_lock lock(mutex_);
-  stopped_.wait_for(lock, kInterval, [this] { return stopping_; });
-  return !stopping_;
 }
 
 }  // namespace weft::scheduler

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -47,12 +46,10 @@ class LeaseElection final : public Election {
   absl::StatusOr<uint64_t> Win() override;
   absl::Status AwaitLoss() override;  // Stop hands the lease back: the next need not wait
   std::string leader() const override;
-  void Stop() override;
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  bool Pause();  // false: Stop was called
   // Whether it is free to take, by what has been seen of it so far.
   bool IsFree(const Lease& lease);
   absl::Status Renew();
@@ -66,8 +63,6 @@ class LeaseElection final : public Election {
   std::string last_complaint_;
 
   mutable std::mutex mutex_;
-  std::condition_variable stopped_;
-  bool stopping_ = false;
   std::string leader_;
 };
 

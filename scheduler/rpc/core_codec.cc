@@ -16,6 +16,8 @@ core::RowStatus FromProto(int status) {
       return core::RowStatus::kOk;
     case v1::ROW_STATUS_NON_FINITE:
       return core::RowStatus::kNonFinite;
+    case v1::ROW_STATUS_GRAMMAR:
+      return core::RowStatus::kGrammar;
     default:
       return core::RowStatus::kError;
   }
@@ -43,6 +45,8 @@ v1::RejectCode ToProto(core::RejectCode code) {
       return v1::REJECT_CODE_INVALID;
     case core::RejectCode::kQueueFull:
       return v1::REJECT_CODE_QUEUE_FULL;
+    case core::RejectCode::kQuota:
+      return v1::REJECT_CODE_QUOTA;
     case core::RejectCode::kNoWorker:
       return v1::REJECT_CODE_NO_WORKER;
   }

@@ -6,7 +6,7 @@
 namespace weft::scheduler {
 namespace {
 
-using core::SequencePhase;
+using core::Phase;
 using core::SequenceSnapshot;
 using core::WorkerSnapshot;
 
@@ -23,18 +23,18 @@ std::string WorkerName(const DebugFacts& facts, core::WorkerId id) {
 // What it does, or what it waits for.
 std::string State(const DebugFacts& facts, const SequenceSnapshot& sequence) {
   switch (sequence.phase) {
-    case SequencePhase::kRunning:
+    case Phase::kRunning:
       return absl::StrCat(sequence.num_output_tokens == 0 ? "prefill on " : "decode on ",
                           WorkerName(facts, sequence.worker));
-    case SequencePhase::kTrial:
+    case Phase::kSuspect:
       return facts.snapshot.gauges.num_workers_ready == 0
                  ? "waits for a worker"
                  : "waits for its trial: a worker died under it";
-    case SequencePhase::kPrefix:
+    case Phase::kParked:
       return "waits for a prefix that another computes";
-    case SequencePhase::kOwed:
+    case Phase::kOwed:
       return "preempted; waits for its steps in flight";
-    case SequencePhase::kWaiting:
+    case Phase::kWaiting:
       break;
   }
   return facts.snapshot.gauges.num_workers_ready == 0 ? "waits for a worker"

@@ -6,7 +6,7 @@
 namespace weft::scheduler {
 namespace {
 
-using core::SequencePhase;
+using core::Phase;
 using ::testing::HasSubstr;
 
 TEST(DebugPage, SaysThatNothingIsThere) {
@@ -32,17 +32,14 @@ TEST(DebugPage, SaysWhoRunsAndWhyOthersWait) {
                              .num_lacking_blocks = 6}};
   facts.snapshot.sequences = {
       {.id = 41,
-       .phase = SequencePhase::kRunning,
+       .phase = Phase::kRunning,
        .worker = 1,
        .num_prompt_tokens = 512,
        .num_output_tokens = 3,
        .max_tokens = 256,
        .times = {.queued = 1'000'000, .first_scheduled = 1'500'000}},
-      {.id = 42,
-       .phase = SequencePhase::kWaiting,
-       .tenant = "acme",
-       .times = {.queued = 4'000'000}},
-      {.id = 43, .phase = SequencePhase::kTrial, .num_losses = 1, .deadline = 19'000'000}};
+      {.id = 42, .phase = Phase::kWaiting, .tenant = "acme", .times = {.queued = 4'000'000}},
+      {.id = 43, .phase = Phase::kSuspect, .num_losses = 1, .deadline = 19'000'000}};
   facts.snapshot.num_left_out = 5;
   const std::string page = DebugPage(facts);
   EXPECT_THAT(page, HasSubstr("host-1"));

@@ -1,6 +1,5 @@
 // weft-scheduler: decides what runs where, for one group of workers.
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <cstdlib>
@@ -14,6 +13,7 @@
 #include "common/admin_server.h"
 #include "common/flags.h"
 #include "common/log.h"
+#include "common/process_name.h"
 #include "common/shutdown.h"
 #include "scheduler/election/file_lock.h"
 #include "scheduler/election/kube_lease.h"
@@ -33,6 +33,7 @@ struct Options {
   int admin_port = 7001;
   int max_waiting = core::Config{}.max_waiting_sequences;
   int64_t max_waiting_tokens = core::Config{}.max_waiting_tokens;
+  int max_tenant_requests = 0;
   bool enable_prefix_caching = true;
   std::string scheduling_policy = "priority";
   int long_prefill_token_threshold = 0;
@@ -64,6 +65,10 @@ void AddFlags(Flags& flags, Options& options) {
   flags.Add("--max-waiting-tokens", options.max_waiting_tokens,
             "Prompt tokens that may wait; beyond that sequences are rejected", int64_t{1},
             int64_t{1} << 40);
+  flags.Add("--max-tenant-requests", options.max_tenant_requests,
+            "Sequences that one tenant may have open, waiting and running; beyond that they are "
+            "rejected (429). 0: no limit",
+            0, 1 << 24);
   flags.AddSwitch("--enable-prefix-caching", options.enable_prefix_caching,
                   "Prompts share the KV blocks of equal beginnings; =false ends that");
   flags.AddChoice("--scheduling-policy", options.scheduling_policy, {"priority", "fcfs"},
@@ -86,6 +91,7 @@ ServerOptions ForServer(const Options& options) {
   server.loop.no_worker_patience = static_cast<core::Micros>(options.no_worker_timeout * 1e6);
   server.loop.core.max_waiting_sequences = options.max_waiting;
   server.loop.core.max_waiting_tokens = options.max_waiting_tokens;
+  server.loop.core.max_tenant_sequences = options.max_tenant_requests;
   server.loop.core.enable_prefix_cache = options.enable_prefix_caching;
   server.loop.core.policy = options.scheduling_policy == "fcfs" ? core::SchedulingPolicy::kFcfs
                                                                 : core::SchedulingPolicy::kPriority;
@@ -94,13 +100,6 @@ ServerOptions ForServer(const Options& options) {
   std::random_device random;
   for (uint64_t& key : server.loop.core.hash_key) key = uint64_t{random()} << 32 | random();
   return server;
-}
-
-// Unlike any other process's: a pod's name may come again.
-std::string UniqueName() {
-  char host[256] = "";
-  gethostname(host, sizeof(host) - 1);
-  return absl::StrCat(host, "-", getpid(), "-", TermOfNow());
 }
 
 // Null: nobody to agree with.
@@ -120,7 +119,7 @@ absl::StatusOr<std::unique_ptr<Election>> MakeElection(const Options& options, i
                                      .name = has_namespace ? parts.second : parts.first,
                                      .account_folder = options.kube_account});
     if (!store.ok()) return store.status();
-    return std::make_unique<LeaseElection>(*std::move(store), UniqueName(), address);
+    return std::make_unique<LeaseElection>(*std::move(store), UniqueProcessName(), address);
   }
   return absl::InvalidArgumentError(
       absl::StrCat("--election ", options.election,

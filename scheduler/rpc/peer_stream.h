@@ -12,6 +12,9 @@
 #include <optional>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "common/grpc_status.h"
+
 namespace weft::scheduler {
 
 template <typename Up, typename Down>
@@ -27,9 +30,9 @@ class PeerStream : public grpc::ServerBidiReactor<Up, Down> {
   }
 
   // Sends what waits, then ends the stream with `status`. Any thread.
-  void Close(grpc::Status status) {
+  void Close(const absl::Status& status) {
     std::lock_guard lock(mutex_);
-    if (!final_status_) final_status_ = std::move(status);
+    if (!final_status_) final_status_ = ToGrpc(status);
     Pump();
   }
 

@@ -10,6 +10,11 @@ prometheus::Counter& Finished(Metrics& metrics, const char* reason) {
                          {{"finish_reason", reason}});
 }
 
+prometheus::Counter& Rejected(Metrics& metrics, const char* reason) {
+  return metrics.Counter("weft_scheduler_rejected_total", "Sequences never accepted, by why.",
+                         {{"reason", reason}});
+}
+
 prometheus::Gauge& Waiting(Metrics& metrics, const char* reason) {
   return metrics.Gauge("weft_scheduler_requests_waiting", "Sequences waiting, by what for.",
                        {{"reason", reason}});
@@ -49,7 +54,11 @@ SchedulerMetrics::SchedulerMetrics(Metrics& m)
       finished_cancelled(Finished(m, "cancelled")),
       finished_timeout(Finished(m, "timeout")),
       finished_error(Finished(m, "error")),
-      rejected(m.Counter("weft_scheduler_rejected_total", "Sequences never accepted.")),
+      rejected_invalid(Rejected(m, "invalid")),
+      rejected_queue_full(Rejected(m, "queue_full")),
+      rejected_quota(Rejected(m, "quota")),
+      rejected_no_worker(Rejected(m, "no_worker")),
+      rejected_draining(Rejected(m, "draining")),
       preemptions(m.Counter("weft_scheduler_preemptions_total",
                             "Sequences whose blocks were taken away to be computed again.")),
       requeued(m.Counter("weft_scheduler_requeued_total",
@@ -124,6 +133,21 @@ void SchedulerMetrics::CountFinished(const core::Finished& f) {
   generation_tokens.Observe(f.num_output_tokens);
 }
 
+void SchedulerMetrics::CountRejected(v1::RejectCode code) {
+  switch (code) {
+    case v1::REJECT_CODE_QUEUE_FULL:
+      return rejected_queue_full.Increment();
+    case v1::REJECT_CODE_QUOTA:
+      return rejected_quota.Increment();
+    case v1::REJECT_CODE_NO_WORKER:
+      return rejected_no_worker.Increment();
+    case v1::REJECT_CODE_DRAINING:
+      return rejected_draining.Increment();
+    default:
+      return rejected_invalid.Increment();
+  }
+}
+
 // A family of which one member is 1: the labels tell the configuration, as
 // Prometheus' info metrics do. It changes when workers come or go.
 void SchedulerMetrics::FollowCacheConfig(int64_t num_blocks) {
@@ -153,7 +177,6 @@ void SchedulerMetrics::Follow(const core::Counters& c, const core::Gauges& g) {
   auto follow = [](prometheus::Counter& counter, int64_t now, int64_t before) {
     if (now > before) counter.Increment(static_cast<double>(now - before));
   };
-  follow(rejected, c.num_rejected, followed_.num_rejected);
   follow(preemptions, c.num_preemptions, followed_.num_preemptions);
   follow(requeued, c.num_requeued, followed_.num_requeued);
   follow(prompt_tokens_computed, c.num_prompt_tokens_computed,

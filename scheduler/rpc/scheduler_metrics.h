@@ -5,6 +5,7 @@
 #include "common/metrics.h"
 #include "scheduler/core/events.h"
 #include "scheduler/core/stats.h"
+#include "weft/v1/scheduler.pb.h"
 
 namespace weft::scheduler {
 
@@ -12,6 +13,7 @@ struct SchedulerMetrics {
   explicit SchedulerMetrics(Metrics& metrics);
 
   void CountFinished(const core::Finished& finished);
+  void CountRejected(v1::RejectCode code);
   // Brings counters and gauges up to the core's.
   void Follow(const core::Counters& counters, const core::Gauges& gauges);
 
@@ -27,7 +29,11 @@ struct SchedulerMetrics {
   prometheus::Counter& finished_cancelled;
   prometheus::Counter& finished_timeout;
   prometheus::Counter& finished_error;
-  prometheus::Counter& rejected;
+  prometheus::Counter& rejected_invalid;
+  prometheus::Counter& rejected_queue_full;
+  prometheus::Counter& rejected_quota;
+  prometheus::Counter& rejected_no_worker;
+  prometheus::Counter& rejected_draining;
   prometheus::Counter& preemptions;
   prometheus::Counter& requeued;
   prometheus::Histogram& queue_seconds;

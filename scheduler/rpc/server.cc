@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/grpc_channel.h"
 #include "scheduler/rpc/debug_page.h"
+#include "scheduler/rpc/gateway_stream.h"
+#include "scheduler/rpc/worker_stream.h"
 
 namespace weft::scheduler {
 namespace {
@@ -109,7 +111,7 @@ Server::~Server() { impl_->server->Shutdown(std::chrono::system_clock::now()); }
 int Server::port() const { return impl_->port; }
 
 void Server::Lead(uint64_t epoch) {
-  LoopOptions options = impl_->options.loop;
+  GroupOptions options = impl_->options.loop;
   options.epoch = impl_->epoch = epoch;
   impl_->loop = std::make_unique<Loop>(options, impl_->metrics);
   impl_->leading = impl_->loop.get();

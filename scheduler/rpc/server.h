@@ -14,7 +14,7 @@ namespace weft::scheduler {
 
 struct ServerOptions {
   std::string address = "127.0.0.1:0";
-  LoopOptions loop;  // its epoch is Lead's
+  GroupOptions loop;  // its epoch is Lead's
   // What may wait for a gateway that does not read: a minute of a busy group.
   size_t max_outbox_bytes = 16 << 20;
 };

@@ -1,4 +1,4 @@
-#include "sim/pool_simulation.h"
+#include "sim/pool/pool_simulation.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -226,8 +226,9 @@ TEST(PoolSimulation, OneSeedHasOneResult) {
 
 TEST(PoolSimulation, AGpusMemoryIsCountedInBlocks) {
   // By hand: 126.9 GB less 3.09 GB of weights, in blocks of 16 times 28,672 bytes.
-  EXPECT_NEAR(BlocksInBytes(Qwen2_1_5B(), KvBytes(*FindGpu("H200"), Qwen2_1_5B())), 269'900, 500);
-  EXPECT_EQ(BlocksInBytes(Qwen2_1_5B(), 16 * 28'672 - 1), 0);
+  EXPECT_NEAR(BlocksInBytes(Qwen2_1_5B(), 16, KvBytes(*FindGpu("H200"), Qwen2_1_5B(), 0.9)),
+              269'900, 500);
+  EXPECT_EQ(BlocksInBytes(Qwen2_1_5B(), 16, 16 * 28'672 - 1), 0);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "sim/trace.h"
+#include "sim/pool/trace.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "sim/timeline.h"
+#include "sim/pool/timeline.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "sim/pool_simulation.h"
+#include "sim/pool/pool_simulation.h"
 
 #include <algorithm>
 #include <cmath>
@@ -278,15 +278,6 @@ void PoolSimulation::Observe() {
 }
 
 }  // namespace
-
-int64_t BlocksInBytes(const ModelShape& shape, double num_bytes) {
-  return static_cast<int64_t>(num_bytes / (shape.kv_bytes_per_token * core::kBlockTokens));
-}
-
-double KvBytes(const GpuRoofline& gpu, const ModelShape& shape) {
-  const double num_parameters = shape.body_parameters + shape.head_parameters;
-  return kMemoryUtilization * gpu.memory_bytes - num_parameters * shape.bytes_per_weight;
-}
 
 PoolReport SimulatePool(const PoolOptions& options, const std::vector<Arrival>& arrivals) {
   return PoolSimulation(options, arrivals).Run();

@@ -1,4 +1,4 @@
-#include "sim/trace.h"
+#include "sim/pool/trace.h"
 
 #include <algorithm>
 #include <cmath>

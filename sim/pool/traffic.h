@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "scheduler/core/types.h"
-#include "sim/lengths.h"
+#include "sim/pool/lengths.h"
 
 namespace weft::sim {
 

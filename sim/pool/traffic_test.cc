@@ -1,4 +1,4 @@
-#include "sim/traffic.h"
+#include "sim/pool/traffic.h"
 
 #include <gtest/gtest.h>
 

@@ -1,4 +1,4 @@
-#include "sim/lengths.h"
+#include "sim/pool/lengths.h"
 
 #include <algorithm>
 #include <cmath>

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "sim/traffic.h"
+#include "sim/pool/traffic.h"
 
 namespace weft::sim {
 

@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "scheduler/core/core.h"
+#include "sim/pool/timeline.h"
+#include "sim/pool/traffic.h"
 #include "sim/step_time.h"
-#include "sim/timeline.h"
-#include "sim/traffic.h"
 
 namespace weft::sim {
 
@@ -32,12 +32,6 @@ struct PoolOptions {
   int max_concurrency = 0;
   core::Config scheduler;
 };
-
-// KV blocks that so many bytes hold.
-int64_t BlocksInBytes(const ModelShape& shape, double num_bytes);
-// What the weights leave of kMemoryUtilization of a GPU's memory.
-double KvBytes(const GpuRoofline& gpu, const ModelShape& shape);
-inline constexpr double kMemoryUtilization = 0.9;  // a worker's default
 
 // A request that got its answer. Times count from when it was sent.
 struct CompletedRequest {
