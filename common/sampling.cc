@@ -51,6 +51,15 @@ absl::Status ValidateSampling(const SamplingParams& p, int vocab_size) {
     return absl::InvalidArgumentError(
         absl::StrCat("prompt_logprobs must be between 0 and ", kMaxLogprobs));
   }
+  if (p.grammar && p.grammar->text.size() > kMaxGrammarBytes) {
+    return absl::InvalidArgumentError(absl::StrCat("the grammar takes ", p.grammar->text.size(),
+                                                   " bytes; at most ", kMaxGrammarBytes));
+  }
+  if (p.grammar && p.grammar->after_token) {
+    if (auto s = CheckToken("grammar.after_token", *p.grammar->after_token, vocab_size); !s.ok()) {
+      return s;
+    }
+  }
   if (p.stop_token_ids.size() > kMaxStopTokens) {
     return absl::InvalidArgumentError(
         absl::StrCat("stop_token_ids may hold at most ", kMaxStopTokens, " ids"));

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "common/grammar.h"
 
 namespace weft {
 
@@ -33,6 +34,7 @@ struct SamplingParams {
   std::vector<std::pair<TokenId, float>> logit_bias;
   std::optional<int> num_logprobs;         // 0: the sampled token's only; k: the top k too
   std::optional<int> num_prompt_logprobs;  // likewise, of every prompt token
+  std::optional<Grammar> grammar;
 
   bool operator==(const SamplingParams&) const = default;
 };

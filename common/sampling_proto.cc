@@ -1,6 +1,42 @@
 #include "common/sampling_proto.h"
 
 namespace weft {
+namespace {
+
+v1::GrammarKind ToProto(Grammar::Kind kind) {
+  switch (kind) {
+    case Grammar::Kind::kJsonObject:
+      return v1::GRAMMAR_KIND_JSON_OBJECT;
+    case Grammar::Kind::kJsonSchema:
+      return v1::GRAMMAR_KIND_JSON_SCHEMA;
+    case Grammar::Kind::kRegex:
+      return v1::GRAMMAR_KIND_REGEX;
+    case Grammar::Kind::kChoice:
+      return v1::GRAMMAR_KIND_CHOICE;
+    case Grammar::Kind::kGrammar:
+      return v1::GRAMMAR_KIND_GRAMMAR;
+  }
+  return v1::GRAMMAR_KIND_UNSPECIFIED;
+}
+
+std::optional<Grammar::Kind> FromProto(v1::GrammarKind kind) {
+  switch (kind) {
+    case v1::GRAMMAR_KIND_JSON_OBJECT:
+      return Grammar::Kind::kJsonObject;
+    case v1::GRAMMAR_KIND_JSON_SCHEMA:
+      return Grammar::Kind::kJsonSchema;
+    case v1::GRAMMAR_KIND_REGEX:
+      return Grammar::Kind::kRegex;
+    case v1::GRAMMAR_KIND_CHOICE:
+      return Grammar::Kind::kChoice;
+    case v1::GRAMMAR_KIND_GRAMMAR:
+      return Grammar::Kind::kGrammar;
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
 
 void ToProto(const SamplingParams& p, v1::SamplingParams& proto) {
   proto.set_temperature(p.temperature);
@@ -23,6 +59,13 @@ void ToProto(const SamplingParams& p, v1::SamplingParams& proto) {
     proto.set_num_logprobs(*p.num_logprobs);
   } else {
     proto.clear_num_logprobs();
+  }
+  proto.clear_grammar();
+  if (p.grammar) {
+    v1::Grammar& grammar = *proto.mutable_grammar();
+    grammar.set_kind(ToProto(p.grammar->kind));
+    grammar.set_text(p.grammar->text);
+    if (p.grammar->after_token) grammar.set_after_token(*p.grammar->after_token);
   }
   if (p.num_prompt_logprobs) {
     proto.set_num_prompt_logprobs(*p.num_prompt_logprobs);
@@ -54,6 +97,13 @@ absl::Status FromProto(const v1::SamplingParams& proto, SamplingParams& p) {
   p.logit_bias.clear();
   for (int i = 0; i < proto.bias_tokens_size(); ++i) {
     p.logit_bias.emplace_back(proto.bias_tokens(i), proto.bias_values(i));
+  }
+  p.grammar.reset();
+  if (proto.has_grammar()) {
+    const auto kind = FromProto(proto.grammar().kind());
+    if (!kind) return absl::InvalidArgumentError("grammar.kind is not known here");
+    p.grammar = Grammar{.kind = *kind, .text = proto.grammar().text(), .after_token = {}};
+    if (proto.grammar().has_after_token()) p.grammar->after_token = proto.grammar().after_token();
   }
   p.num_logprobs.reset();
   if (proto.has_num_logprobs()) p.num_logprobs = static_cast<int>(proto.num_logprobs());

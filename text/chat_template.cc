@@ -1,5 +1,6 @@
 #include "text/chat_template.h"
 
+#include <boost/json.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,23 +11,7 @@
 namespace weft::text {
 namespace {
 
-struct Source {
-  std::string path;
-  std::string text;
-};
-
-// As transformers chooses: the file of its own comes before the configuration.
-absl::StatusOr<Source> FindTemplate(const std::string& model_dir, const TokenizerConfig& config) {
-  const std::string path = model_dir + "/chat_template.jinja";
-  auto text = ReadModelFile(path);
-  if (text.ok()) return Source{path, *std::move(text)};
-  if (!absl::IsNotFound(text.status())) return text.status();
-  if (config.chat_template) {
-    return Source{model_dir + "/tokenizer_config.json", *config.chat_template};
-  }
-  return absl::NotFoundError(absl::StrCat(
-      model_dir, ": neither chat_template.jinja nor a chat_template in tokenizer_config.json"));
-}
+namespace json = boost::json;
 
 std::vector<ffi::Variable> Variables(const TokenizerConfig& config) {
   std::vector<ffi::Variable> variables;
@@ -36,6 +21,18 @@ std::vector<ffi::Variable> Variables(const TokenizerConfig& config) {
     if (*token) variables.push_back({ToSlice(name), ToSlice(**token)});
   }
   return variables;
+}
+
+// As OpenAI writes them; empty: none.
+std::string ToolCallsJson(const std::vector<ToolCall>& calls) {
+  if (calls.empty()) return {};
+  json::array list;
+  for (const ToolCall& call : calls) {
+    list.push_back({{"id", call.id},
+                    {"type", "function"},
+                    {"function", {{"name", call.name}, {"arguments", call.arguments}}}});
+  }
+  return json::serialize(list);
 }
 
 }  // namespace
@@ -49,6 +46,12 @@ struct ChatTemplate::Impl {
   absl::Status RenderQuoted(const std::vector<ChatMessage>& messages, const RenderOptions& options,
                             RustText& prompt) const;
 
+  // The variables that the options ask for, as a JSON object; empty: none.
+  absl::StatusOr<std::string> Variables(const RenderOptions& options) const;
+  bool Takes(std::string_view name) const {
+    return ffi::weft_text_template_takes(rust.get(), ToSlice(name));
+  }
+
   // True if a generation prompt opens <think> and does not close it.
   bool OpensReasoning() const;
 };
@@ -59,18 +62,48 @@ absl::Status ChatTemplate::Impl::RenderQuoted(const std::vector<ChatMessage>& me
   if (options.continue_final_message && messages.empty()) {
     return absl::InvalidArgumentError("there is no message to continue");
   }
+  std::vector<std::string> tool_calls;
+  tool_calls.reserve(messages.size());  // slices point into it
   std::vector<ffi::Message> slices;
   slices.reserve(messages.size());
   for (const ChatMessage& message : messages) {
-    slices.push_back(
-        {ToSlice(message.role), ToSlice(message.content), ToSlice(message.reasoning_content)});
+    tool_calls.push_back(ToolCallsJson(message.tool_calls));
+    slices.push_back({ToSlice(message.role), ToSlice(message.content),
+                      ToSlice(message.reasoning_content), ToSlice(tool_calls.back()),
+                      ToSlice(message.tool_call_id)});
   }
+  auto variables = Variables(options);
+  if (!variables.ok()) return variables.status();
   RustText error;
-  const bool generation_prompt = options.add_generation_prompt && !options.continue_final_message;
-  const ffi::Code code =
-      ffi::weft_text_template_render(rust.get(), slices.data(), slices.size(), generation_prompt,
-                                     options.continue_final_message, prompt.out(), error.out());
+  const ffi::Code code = ffi::weft_text_template_render(
+      rust.get(), slices.data(), slices.size(),
+      {.add_generation_prompt = options.add_generation_prompt && !options.continue_final_message,
+       .continue_final_message = options.continue_final_message,
+       .tools = ToSlice(options.tools),
+       .variables = ToSlice(*variables)},
+      prompt.out(), error.out());
   return ToStatus(code, error);
+}
+
+absl::StatusOr<std::string> ChatTemplate::Impl::Variables(const RenderOptions& options) const {
+  if (options.reasoning_effort.empty()) return options.variables;
+  json::object variables;
+  if (!options.variables.empty()) {
+    boost::system::error_code error;
+    json::value given = json::parse(options.variables, error);
+    if (error || !given.is_object()) {
+      return absl::InvalidArgumentError("chat_template_kwargs must be an object");
+    }
+    variables = std::move(given.get_object());
+  }
+  // What the client has set by name stays.
+  if (Takes("reasoning_effort")) {
+    variables.emplace("reasoning_effort", options.reasoning_effort);
+  }
+  for (const char* name : {"enable_thinking", "thinking"}) {
+    if (options.reasoning_effort == "none" && Takes(name)) variables.emplace(name, false);
+  }
+  return variables.empty() ? std::string() : json::serialize(variables);
 }
 
 bool ChatTemplate::Impl::OpensReasoning() const {
@@ -95,7 +128,7 @@ absl::StatusOr<std::shared_ptr<const ChatTemplate>> ChatTemplate::Load(
     const std::string& model_dir, std::shared_ptr<const Tokenizer> tokenizer) {
   auto config = ReadTokenizerConfig(model_dir);
   if (!config.ok()) return config.status();
-  auto source = FindTemplate(model_dir, *config);
+  auto source = FindChatTemplate(model_dir, *config);
   if (!source.ok()) return source.status();
 
   const std::vector<ffi::Variable> variables = Variables(*config);
@@ -136,6 +169,12 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::Encode(const std::vector<Chat
   if (absl::Status status = ToStatus(code, error); !status.ok()) return status;
   return ids.ToVector();
 }
+
+bool ChatTemplate::shows_tools() const {
+  return ffi::weft_text_template_shows_tools(impl_->rust.get());
+}
+
+bool ChatTemplate::takes(std::string_view variable) const { return impl_->Takes(variable); }
 
 bool ChatTemplate::starts_in_reasoning() const { return impl_->starts_in_reasoning; }
 

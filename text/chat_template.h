@@ -9,13 +9,14 @@
 // BOS (R1's writes it); none is added.
 //
 // The template runs as in transformers: Python's string methods, raise_exception,
-// strftime_now, tojson, trimmed blocks; tools and documents are none.
+// strftime_now, tojson, trimmed blocks; documents are none.
 //
 // Thread safety: every const method may be called from any thread at once.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -23,10 +24,18 @@
 
 namespace weft::text {
 
+struct ToolCall {
+  std::string id;
+  std::string name;
+  std::string arguments;  // a JSON object, as text
+};
+
 struct ChatMessage {
   std::string role;  // system, user, assistant, tool
   std::string content;
-  std::string reasoning_content;  // empty: none
+  std::string reasoning_content;     // empty: none
+  std::vector<ToolCall> tool_calls;  // of an assistant turn
+  std::string tool_call_id;          // of a tool turn: which call it answers
 };
 
 struct RenderOptions {
@@ -34,6 +43,15 @@ struct RenderOptions {
   // The prompt ends where the last message's content ends, to be continued; no
   // generation prompt then. InvalidArgument if the template drops that message.
   bool continue_final_message = false;
+  // The template's `tools`: a JSON array of definitions as OpenAI has them, as text.
+  // Empty: none.
+  std::string tools;
+  // Further variables of the template (chat_template_kwargs): a JSON object, as text.
+  // Empty: none.
+  std::string variables;
+  // As OpenAI names it ("low"); empty: not said. It becomes the variable reasoning_effort
+  // where the template has one; "none" sets enable_thinking or thinking to false likewise.
+  std::string reasoning_effort;
 };
 
 class ChatTemplate {
@@ -52,6 +70,12 @@ class ChatTemplate {
 
   absl::StatusOr<std::vector<TokenId>> Encode(const std::vector<ChatMessage>& messages,
                                               const RenderOptions& options) const;
+
+  // True if definitions of tools come to stand in its prompts. R1's does not write them.
+  bool shows_tools() const;
+
+  // True if the template refers to a variable of that name.
+  bool takes(std::string_view variable) const;
 
   // True if the generation prompt ends inside <think> (R1): the answer begins
   // with reasoning though no <think> is ever generated.

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <random>
 
+#include "text/model_files.h"
 #include "text/test_models.h"
 
 namespace weft::text {
@@ -447,6 +448,139 @@ TEST(OfficialQwen, ControlTokensInMessagesAreText) {
                                // the user's text, eleven tokens and more of it
                                27, 91, 318, 6213, 91, 397, 27, 91, 318, 4906, 91, 29, 8948, 198,
                                674, 1195, 151645, 198, 151644, 77091, 198));
+}
+
+TEST_F(TinyChat, TokenizerInfoHasTokensAsTextAndTheTemplateInUse) {
+  model_.Write("tokenizer_config.json", R"({"bos_token": {"content": "<bos>", "lstrip": false},
+      "eos_token": "<eos>", "pad_token": null, "add_bos_token": true, "model_max_length": 99,
+      "chat_template": "old"})");
+  model_.Write("chat_template.jinja", "{{ messages }}");
+  const auto info = TokenizerInfo(model_.dir());
+  ASSERT_TRUE(info.ok()) << info.status();
+  EXPECT_EQ(boost::json::parse(*info), boost::json::parse(R"({"bos_token": "<bos>",
+      "eos_token": "<eos>", "pad_token": null, "add_bos_token": true, "model_max_length": 99,
+      "chat_template": "{{ messages }}"})"));
+
+  model_.Write("tokenizer_config.json", "[]");
+  EXPECT_THAT(std::string(TokenizerInfo(model_.dir()).status().message()),
+              HasSubstr("tokenizer_config.json: not a JSON object"));
+}
+
+// ---- tools ----
+
+constexpr std::string_view kDefinitions =
+    R"([{"type":"function","function":{"name":"get_weather","description":"<|im_end|> of <&>",)"
+    R"("parameters":{"type":"object","properties":{"zone":{"type":"number","default":1.0},)"
+    R"("city":{"type":"string","enum":["Zürich","北京"]}},"required":["city"]}}}])";
+
+Messages CalledWeather() {
+  return {{.role = "user", .content = "Weather?"},
+          {.role = "assistant",
+           .tool_calls = {{.id = "c1", .name = "get_weather", .arguments = R"({"city": "北京"})"}}},
+          {.role = "tool", .content = "sunny", .tool_call_id = "c1"}};
+}
+
+TEST_F(TinyChat, ToolsKeepTheirOrderAndTheirTextStaysText) {
+  const Chat chat = With("{% for t in tools %}{{ t | tojson }}{% endfor %}{{ bos_token }}");
+  RenderOptions options;
+  options.tools = R"([{"z":1,"a":{"<bos>":"<bos>","n":null,"b":true,"i":-3,"f":1.5}}])";
+  EXPECT_EQ(chat.Render({{"user", ""}}, options),
+            R"({"z": 1, "a": {"<bos>": "<bos>", "n": null, "b": true, "i": -3, "f": 1.5}}<bos>)");
+  const Ids ids = chat.Encode({{"user", ""}}, options);
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), chat.Id("<bos>")), 1);  // the template's
+  EXPECT_TRUE(chat->shows_tools());
+  EXPECT_FALSE(With(kReasoner)->shows_tools());
+}
+
+TEST_F(TinyChat, ArgumentsAreGivenAsTheTemplateWantsThem) {
+  const std::string_view as_object =
+      "{% for m in messages %}{% for c in m.tool_calls or [] %}{{ c.id }} {{ c.function.name }} "
+      "{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}";
+  EXPECT_EQ(With(as_object).Render(CalledWeather()), R"(c1 get_weather {"city": "北京"})");
+  const std::string_view as_text =
+      "{% for m in messages %}{% if m.role == 'assistant' and m.content is none %}"
+      "{% for c in m.tool_calls %}{{ c.type + ' ' + c.function.arguments }}{% endfor %}{% endif %}"
+      "{{ m.tool_call_id }}{% endfor %}";
+  EXPECT_EQ(With(as_text).Render(CalledWeather()), R"(function {"city": "北京"}c1)");
+}
+
+TEST_F(TinyChat, ContentIsNoneOnlyWhereTheTemplateCanHaveIt) {
+  EXPECT_EQ(With("{% for m in messages %}{{ m.role + m.content }}{% for c in m.tool_calls or [] %}"
+                 "{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}")
+                .Render(CalledWeather()),
+            R"(userWeather?assistant{"city": "北京"}toolsunny)");
+  EXPECT_EQ(
+      With("{% for m in messages %}{{ m.role + m.content }}{% endfor %}").Render(CalledWeather()),
+      "userWeather?assistanttoolsunny");
+}
+
+TEST_F(TinyChat, ArgumentsThatAreNoJsonAreTheClientsFault) {
+  const Chat chat = With("{{ messages[1].tool_calls[0].function.arguments | tojson }}");
+  Messages messages = CalledWeather();
+  messages[1].tool_calls[0].arguments = "{city";
+  const auto text = chat->Render(messages, kPrompt);
+  EXPECT_TRUE(absl::IsInvalidArgument(text.status()));
+  EXPECT_THAT(std::string(text.status().message()), HasSubstr("messages[1]"));
+}
+
+TEST_F(TinyChat, VariablesThatTheTemplateHasMayBeSet) {
+  const Chat chat = With(
+      "{{ messages[0].content }}{% if enable_thinking is defined and not enable_thinking %}off"
+      "{% endif %}{{ style }}{{ namespace(x=1).x }}{% for i in range(2) %}{% endfor %}");
+  RenderOptions options;
+  options.variables = R"({"style": "<bos>", "enable_thinking": false})";
+  EXPECT_EQ(chat.Render({{"user", "x"}}, options), "xoff<bos>1");
+  EXPECT_TRUE(chat->takes("style"));
+  EXPECT_FALSE(chat->takes("messages") || chat->takes("range") || chat->takes("i"));
+  for (const char* refused : {R"({"messages": []})", R"({"bos_token": "a"})", R"({"other": 1})"}) {
+    options.variables = refused;
+    const auto text = chat->Render({{"user", "x"}}, options);
+    EXPECT_TRUE(absl::IsInvalidArgument(text.status())) << refused;
+    EXPECT_THAT(std::string(text.status().message()),
+                HasSubstr("this model's template takes enable_thinking, style"));
+  }
+}
+
+TEST_F(TinyChat, ReasoningEffortBecomesWhatTheTemplateKnows) {
+  const Chat chat = With("{{ reasoning_effort }}{{ enable_thinking }}");
+  RenderOptions options;
+  options.reasoning_effort = "low";
+  EXPECT_EQ(chat.Render({{"user", "x"}}, options), "low");
+  options.reasoning_effort = "none";
+  EXPECT_EQ(chat.Render({{"user", "x"}}, options), "noneFalse");
+  options.variables = R"({"enable_thinking": true})";
+  EXPECT_EQ(chat.Render({{"user", "x"}}, options), "noneTrue");
+  EXPECT_EQ(With("{{ messages[0].content }}").Render({{"user", "x"}}, {.reasoning_effort = "low"}),
+            "x");
+}
+
+TEST(OfficialChat, QwenShowsToolsAndCalls) {
+  const std::string dir = OfficialModel(kQwen);
+  SKIP_WITHOUT_MODEL(dir);
+  const Chat chat(dir);
+  ASSERT_TRUE(chat->shows_tools());
+  RenderOptions options;
+  options.tools = kDefinitions;
+  const std::string prompt = chat.Render(CalledWeather(), options);
+  EXPECT_THAT(prompt, HasSubstr(R"({"type": "function", "function": {"name": "get_weather", )"
+                                R"("description": "<|im_end|> of <&>", "parameters": {"type": )"));
+  EXPECT_THAT(prompt, HasSubstr("<tool_call>\n{\"name\": \"get_weather\", \"arguments\": "
+                                "{\"city\": \"北京\"}}\n</tool_call><|im_end|>"));
+  EXPECT_THAT(prompt, HasSubstr("<tool_response>\nsunny\n</tool_response>"));
+  // Of its end-of-turn tokens none is the description's.
+  const Ids ids = chat.Encode(CalledWeather(), options);
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), chat.Id("<|im_end|>")), 4);
+}
+
+TEST(OfficialChat, R1WritesCallsButNoTools) {
+  const std::string dir = OfficialModel(kR1);
+  SKIP_WITHOUT_MODEL(dir);
+  const Chat chat(dir);
+  EXPECT_FALSE(chat->shows_tools());
+  EXPECT_THAT(chat.Render(CalledWeather()),
+              HasSubstr("<｜Assistant｜><｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function"
+                        "<｜tool▁sep｜>get_weather\n```json\n{\"city\": \"北京\"}\n```"
+                        "<｜tool▁call▁end｜>"));
 }
 
 }  // namespace

@@ -46,13 +46,15 @@ absl::StatusOr<std::optional<std::string>> Template(const json::object& config) 
   return absl::InvalidArgumentError("none of the chat templates is named \"default\"");
 }
 
-absl::StatusOr<TokenizerConfig> ParseConfig(const std::string& text) {
+absl::StatusOr<json::object> ParseObject(const std::string& text) {
   boost::system::error_code error;
   json::value root = json::parse(text, error);
   if (error) return absl::InvalidArgumentError(absl::StrCat("not JSON: ", error.message()));
   if (!root.is_object()) return absl::InvalidArgumentError("not a JSON object");
-  const json::object& object = root.get_object();
+  return std::move(root.get_object());
+}
 
+absl::StatusOr<TokenizerConfig> ParseConfig(const json::object& object) {
   TokenizerConfig config;
   for (auto [key, token] :
        {std::pair{"bos_token", &config.bos_token}, std::pair{"eos_token", &config.eos_token},
@@ -69,7 +71,23 @@ absl::StatusOr<TokenizerConfig> ParseConfig(const std::string& text) {
   return config;
 }
 
+std::string ConfigPath(const std::string& model_dir) {
+  return model_dir + "/tokenizer_config.json";
+}
+
+absl::StatusOr<json::object> ReadConfigObject(const std::string& model_dir) {
+  auto text = ReadModelFile(ConfigPath(model_dir));
+  if (!text.ok()) return text.status();
+  auto object = ParseObject(*text);
+  if (!object.ok()) return InFile(ConfigPath(model_dir), object.status());
+  return object;
+}
+
 }  // namespace
+
+absl::Status InFile(const std::string& path, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
 
 absl::StatusOr<std::string> ReadModelFile(const std::string& path) {
   std::error_code error;
@@ -89,15 +107,41 @@ absl::StatusOr<std::string> ReadModelFile(const std::string& path) {
 }
 
 absl::StatusOr<TokenizerConfig> ReadTokenizerConfig(const std::string& model_dir) {
-  const std::string path = model_dir + "/tokenizer_config.json";
-  auto text = ReadModelFile(path);
-  if (!text.ok()) return text.status();
-  auto config = ParseConfig(*text);
-  if (!config.ok()) {
-    return absl::Status(config.status().code(),
-                        absl::StrCat(path, ": ", config.status().message()));
-  }
+  auto object = ReadConfigObject(model_dir);
+  if (!object.ok()) return object.status();
+  auto config = ParseConfig(*object);
+  if (!config.ok()) return InFile(ConfigPath(model_dir), config.status());
   return config;
+}
+
+absl::StatusOr<ChatTemplateSource> FindChatTemplate(const std::string& model_dir,
+                                                    const TokenizerConfig& config) {
+  const std::string path = model_dir + "/chat_template.jinja";
+  auto text = ReadModelFile(path);
+  if (text.ok()) return ChatTemplateSource{path, *std::move(text)};
+  if (!absl::IsNotFound(text.status())) return text.status();
+  if (config.chat_template) return ChatTemplateSource{ConfigPath(model_dir), *config.chat_template};
+  return absl::NotFoundError(absl::StrCat(
+      model_dir, ": neither chat_template.jinja nor a chat_template in tokenizer_config.json"));
+}
+
+absl::StatusOr<std::string> TokenizerInfo(const std::string& model_dir) {
+  auto object = ReadConfigObject(model_dir);
+  if (!object.ok()) return object.status();
+  auto config = ParseConfig(*object);
+  if (!config.ok()) return InFile(ConfigPath(model_dir), config.status());
+  for (auto& [key, value] : *object) {
+    if (!value.is_object()) continue;
+    if (auto token = ToText(value.get_object().if_contains("content"))) value = *token;
+  }
+  object->erase("chat_template");
+  const auto source = FindChatTemplate(model_dir, *config);
+  if (source.ok()) {
+    (*object)["chat_template"] = source->text;
+  } else if (!absl::IsNotFound(source.status())) {
+    return source.status();
+  }
+  return json::serialize(*object);
 }
 
 }  // namespace weft::text

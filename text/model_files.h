@@ -8,6 +8,9 @@
 
 namespace weft::text {
 
+// The status with the file's name in front.
+absl::Status InFile(const std::string& path, const absl::Status& status);
+
 // The whole file. NotFound, or what kept us from reading it; errors name the path.
 absl::StatusOr<std::string> ReadModelFile(const std::string& path);
 
@@ -24,5 +27,19 @@ struct TokenizerConfig {
 };
 
 absl::StatusOr<TokenizerConfig> ReadTokenizerConfig(const std::string& model_dir);
+
+struct ChatTemplateSource {
+  std::string path;  // of the file that holds it
+  std::string text;
+};
+
+// As transformers chooses: chat_template.jinja comes before the configuration's. NotFound if
+// there is neither.
+absl::StatusOr<ChatTemplateSource> FindChatTemplate(const std::string& model_dir,
+                                                    const TokenizerConfig& config);
+
+// For clients that tokenize themselves: the JSON object of tokenizer_config.json with tokens as
+// strings and the chat template in use.
+absl::StatusOr<std::string> TokenizerInfo(const std::string& model_dir);
 
 }  // namespace weft::text

@@ -52,9 +52,17 @@ class RustIds {
 struct RustFree {
   void operator()(ffi::Tokenizer* tokenizer) const { ffi::weft_text_tokenizer_free(tokenizer); }
   void operator()(ffi::Template* chat) const { ffi::weft_text_template_free(chat); }
+  void operator()(ffi::GrammarCompiler* compiler) const {
+    ffi::weft_text_grammar_compiler_free(compiler);
+  }
+  void operator()(ffi::GrammarPosition* position) const {
+    ffi::weft_text_grammar_position_free(position);
+  }
 };
 using RustTokenizer = std::unique_ptr<ffi::Tokenizer, RustFree>;
 using RustTemplate = std::unique_ptr<ffi::Template, RustFree>;
+using RustGrammarCompiler = std::unique_ptr<ffi::GrammarCompiler, RustFree>;
+using RustGrammarPosition = std::unique_ptr<ffi::GrammarPosition, RustFree>;
 
 inline absl::Status ToStatus(ffi::Code code, const RustText& error) {
   switch (code) {
@@ -66,11 +74,6 @@ inline absl::Status ToStatus(ffi::Code code, const RustText& error) {
       break;
   }
   return absl::InternalError(absl::StrCat("text library: ", error.ToString()));
-}
-
-// The same status with the file it is about in front.
-inline absl::Status InFile(const std::string& path, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
 }
 
 }  // namespace weft::text

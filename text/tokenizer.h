@@ -66,6 +66,7 @@ class Tokenizer {
   explicit Tokenizer(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
   friend class ChatTemplate;
+  friend class GrammarCompiler;
   friend class StreamDecoder;
 };
 

@@ -57,7 +57,7 @@ struct PromptLogprobs {
   bool operator==(const PromptLogprobs&) const = default;
 };
 
-enum class RowStatus { kOk, kNonFinite, kError };
+enum class RowStatus { kOk, kNonFinite, kError, kGrammar };
 
 struct RowResult {
   RowStatus status = RowStatus::kOk;
@@ -70,6 +70,13 @@ struct RowResult {
 inline RowResult NonFiniteRow() {
   RowResult row;
   row.status = RowStatus::kNonFinite;
+  return row;
+}
+
+// Its grammar took more to follow than is allowed: nothing else is told.
+inline RowResult GrammarFailedRow() {
+  RowResult row;
+  row.status = RowStatus::kGrammar;
   return row;
 }
 

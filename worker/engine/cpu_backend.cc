@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "worker/engine/grammar_masks.h"
 #include "worker/engine/memory.h"
 #include "worker/engine/open_model.h"
 #include "worker/engine/prompt_logprobs.h"
@@ -23,13 +24,16 @@ namespace {
 class CpuBackend final : public Backend {
  public:
   CpuBackend(std::unique_ptr<ops::Ops> ops, std::unique_ptr<Qwen2> model, ops::cpu::KvPool kv,
-             BackendLimits limits, std::string fingerprint)
+             BackendLimits limits, std::string fingerprint, const std::string& model_dir)
       : ops_(std::move(ops)),
         model_(std::move(model)),
         kv_(std::move(kv)),
         limits_(limits),
         fingerprint_(std::move(fingerprint)),
-        slots_(limits) {}
+        slots_(limits),
+        grammars_(model_dir, limits.max_rows, kGrammarThreads),
+        mask_words_(static_cast<size_t>(limits.max_rows) * MaskWords(limits.vocab_size)),
+        mask_ready_(limits.max_rows) {}
 
   const BackendLimits& limits() const override { return limits_; }
   const std::string& fingerprint() const override { return fingerprint_; }
@@ -42,9 +46,16 @@ class CpuBackend final : public Backend {
       return Compute();
     });
   }
-  void Reset() override { slots_.Reset(); }
+  void Reset() override {
+    slots_.Reset();
+    grammars_.Reset();
+  }
 
  private:
+  // One is enough beside a forward pass that takes all cores.
+  static constexpr int kGrammarThreads = 1;
+
+  MaskTarget MaskOf(int row);
   StepResult Compute();
   void Sample(const std::vector<StepRowPlan>& rows, at::Tensor logits,
               std::vector<RowResult>& results);
@@ -60,7 +71,12 @@ class CpuBackend final : public Backend {
   SlotTable slots_;
   // The step that was begun.
   uint64_t step_id_ = 0;
+  uint64_t num_begun_ = 0;
   std::vector<StepRowPlan> rows_;
+
+  GrammarMasks grammars_;
+  std::vector<uint32_t> mask_words_;  // [max rows, MaskWords], by row of the step
+  std::vector<uint64_t> mask_ready_;  // by row: num_begun_ when it is
 };
 
 absl::Status CpuBackend::Begin(const StepCommand& command) {
@@ -68,7 +84,20 @@ absl::Status CpuBackend::Begin(const StepCommand& command) {
   if (!rows.ok()) return rows.status();
   step_id_ = command.step_id;
   rows_ = *std::move(rows);
+  ++num_begun_;
+  grammars_.Enter(command);
+  for (size_t i = 0; i < rows_.size(); ++i) {
+    const auto& follower = grammars_.of(rows_[i].slot);
+    if (rows_[i].samples && follower) follower->Want(MaskOf(static_cast<int>(i)));
+  }
   return absl::OkStatus();
+}
+
+MaskTarget CpuBackend::MaskOf(int row) {
+  const int words = MaskWords(limits_.vocab_size);
+  return {.words = std::span(mask_words_).subspan(static_cast<size_t>(row) * words, words),
+          .ready = &mask_ready_[row],
+          .value = num_begun_};
 }
 
 StepResult CpuBackend::Compute() {
@@ -99,7 +128,17 @@ void CpuBackend::Sample(const std::vector<StepRowPlan>& rows, at::Tensor logits,
     const int row = sampling[i];
     // Ids past the tokenizer's last are padding of the embedding.
     const std::span<float> known(values + i * stride, limits_.vocab_size);
-    results[row] = SampleRow(slots_.slot(rows[row].slot).sampling, known);
+    const SamplingState& sampling = slots_.slot(rows[row].slot).sampling;
+    const auto& follower = grammars_.of(rows[row].slot);
+    if (!follower) {
+      results[row] = SampleRow(sampling, known);
+      return;
+    }
+    const MaskTarget mask = MaskOf(row);
+    WaitUntilReady(mask);
+    results[row] = follower->failed() ? GrammarFailedRow() : SampleRow(sampling, known, mask.words);
+    const bool has_token = !results[row].tokens.empty();
+    follower->Sampled(has_token ? std::optional(results[row].tokens[0]) : std::nullopt);
   });
 }
 
@@ -223,7 +262,7 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeCpuBackend(const ModelBackendOption
   facts.kv_seconds = watch.LapSeconds();
 
   auto backend = std::make_unique<CpuBackend>(std::move(ops), std::move(model), std::move(kv),
-                                              limits, opened->fingerprint);
+                                              limits, opened->fingerprint, options.model_dir);
   if (auto s = RunCanary(*backend); !s.ok()) return s;
   facts.canary_seconds = watch.LapSeconds();
   return backend;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "text/tokenizer.h"
 #include "worker/engine/testing.h"
 #include "worker/model/testing.h"
 
@@ -154,6 +155,47 @@ TEST_P(EachDType, PromptLogprobsAreTheSameInChunksAndAmongOthers) {
   EXPECT_EQ(RunRequests(*model.backend, {plain})[0].prompt_logprobs, expected.prompt_logprobs);
   plain.sampling.num_prompt_logprobs.reset();
   EXPECT_EQ(RunRequests(*model.backend, {plain})[0].prompt_logprobs.size(), 0);
+}
+
+// Each under its grammar, and the ones without as if they were alone.
+TEST(ModelBackend, GrammarsAreFollowedAndDisturbNobody) {
+  const std::string dir = std::string(WEFT_SOURCE_DIR) + "/models/weft-demo-math";
+  const auto tokenizer = text::Tokenizer::Load(dir);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const auto made =
+      MakeModelBackend({.model_dir = dir, .device = "cpu", .dtype = "float32", .num_threads = 2});
+  ASSERT_TRUE(made.ok()) << made.status();
+  const TokenId eos = (*tokenizer)->eos_id();
+  std::vector<Request> requests;
+  for (int i = 0; i < 12; ++i) {
+    requests.push_back({.prompt = Prompt(4 + 5 * i, i),
+                        .num_new_tokens = 40,
+                        .sampling = {.temperature = i % 2 ? 1.0f : 0.0f,
+                                     .seed = static_cast<uint64_t>(i),
+                                     .stop_token_ids = {eos}},
+                        .arrival = i / 3});
+  }
+  const auto free = TokensOf(**made, requests);
+  const Grammar grammar = {Grammar::Kind::kRegex, "[A-Z][a-z]{2,8}( [0-9]{1,3}){2}[.]"};
+  for (int i = 0; i < 12; i += 2) requests[i].sampling.grammar = grammar;
+  const auto outputs = TokensOf(**made, requests);
+  for (int i = 0; i < 12; ++i) {
+    if (i % 2 == 1) {
+      EXPECT_EQ(outputs[i], free[i]);
+      continue;
+    }
+    const auto end = std::find(outputs[i].begin(), outputs[i].end(), eos);
+    ASSERT_NE(end, outputs[i].end());
+    const std::vector<TokenId> answer(outputs[i].begin(), end);
+    const std::string text = *(*tokenizer)->Decode(answer, /*skip_special=*/false);
+    EXPECT_THAT(text, ::testing::MatchesRegex("[A-Z][a-z]+ [0-9]+ [0-9]+[.]"));
+
+    // Continued elsewhere from anywhere, it is the same.
+    Request resumed = requests[i];
+    resumed.num_new_tokens = static_cast<int>(answer.size());
+    resumed.delivered.assign(answer.begin(), answer.begin() + i % answer.size());
+    EXPECT_EQ(TokensOf(**made, {resumed})[0], answer);
+  }
 }
 
 TEST(ModelBackend, BrokenCommandLeavesItUnchanged) {

@@ -20,7 +20,13 @@ bool AllFinite(std::span<const float> logits) {
   return bad == 0;
 }
 
-void Adjust(const SamplingState& state, std::span<float> logits) {
+void ApplyMask(std::span<const uint32_t> mask, std::span<float> logits) {
+  for (size_t i = 0; i < logits.size(); ++i) {
+    if (!(mask[i / 32] >> i % 32 & 1)) logits[i] = kMasked;
+  }
+}
+
+void Adjust(const SamplingState& state, std::span<const uint32_t> mask, std::span<float> logits) {
   const SamplingParams& p = state.params();
   for (const auto& [token, in_output] : state.seen()) {
     float& x = logits[token];
@@ -34,6 +40,7 @@ void Adjust(const SamplingState& state, std::span<float> logits) {
   if (state.num_output_tokens() < p.min_tokens && p.stop_token_ids.size() < logits.size()) {
     for (TokenId token : p.stop_token_ids) logits[token] = kMasked;
   }
+  if (!mask.empty()) ApplyMask(mask, logits);
 }
 
 TokenId Best(std::span<const float> logits) {
@@ -182,9 +189,10 @@ void SamplingState::Count(TokenId token, int in_output) {
   }
 }
 
-RowResult SampleRow(const SamplingState& state, std::span<float> logits) {
+RowResult SampleRow(const SamplingState& state, std::span<float> logits,
+                    std::span<const uint32_t> mask) {
   if (!AllFinite(logits)) return NonFiniteRow();
-  Adjust(state, logits);
+  Adjust(state, mask, logits);
   // A penalty of next to nothing can make it infinite.
   if (!std::isfinite(*std::max_element(logits.begin(), logits.end()))) {
     return NonFiniteRow();

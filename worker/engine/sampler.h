@@ -4,7 +4,8 @@
 //   1. repetition penalty (prompt and output: a positive logit is divided by it,
 //      a negative one multiplied), frequency and presence penalty (output only)
 //   2. logit bias
-//   3. stop tokens are masked while the output is shorter than min_tokens
+//   3. stop tokens are masked while the output is shorter than min_tokens, and what
+//      would break the sequence's grammar
 //      -> log-softmax of this is what logprobs report
 //   4. temperature; below 1e-5 the best token is taken and the rest skipped
 //   5. top-k: the k best
@@ -58,8 +59,9 @@ class SamplingState {
 
 // `logits` is the row up to the tokenizer's last id, and is overwritten. A NaN or
 // infinity in it, or a best logit that a penalty makes infinite, gives kNonFinite and no
-// token.
-RowResult SampleRow(const SamplingState& state, std::span<float> logits);
+// token. `mask`: bit i % 32 of mask[i / 32] allows id i; empty: all are allowed.
+RowResult SampleRow(const SamplingState& state, std::span<float> logits,
+                    std::span<const uint32_t> mask = {});
 
 // In [0, 1), 53 bits: a counter-based generator (Philox4x32-10) keyed by seed, so
 // that a sequence continued elsewhere draws what it would have drawn here.

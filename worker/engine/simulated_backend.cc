@@ -149,20 +149,19 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeSimulatedBackend(const SimulatedOpt
     return absl::InvalidArgumentError(absl::StrCat(
         "a vocabulary of ", options.vocab_size, " ids; stop tokens alone may be ", kMaxStopTokens));
   }
-  const double weight_bytes = (options.shape.body_parameters + options.shape.head_parameters) *
-                              options.shape.bytes_per_weight;
   const double kv_bytes = options.kv_bytes > 0
                               ? static_cast<double>(options.kv_bytes)
-                              : gpu->memory_bytes * options.memory_utilization - weight_bytes;
+                              : sim::KvBytes(*gpu, options.shape, options.memory_utilization);
   BackendLimits limits;
-  const double num_blocks =
-      std::floor(kv_bytes / (options.shape.kv_bytes_per_token * limits.block_tokens));
+  const double num_blocks = sim::BlocksInBytes(options.shape, limits.block_tokens, kv_bytes);
   if (num_blocks < 1) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("no room for KV: the weights take ", weight_bytes / 1e9, " GB of the ",
-                     std::string(gpu->name), "'s ", gpu->memory_bytes / 1e9, " GB"));
+        absl::StrCat("no room for KV: the weights take ", sim::WeightBytes(options.shape) / 1e9,
+                     " GB of the ", std::string(gpu->name), "'s ", gpu->memory_bytes / 1e9, " GB"));
   }
-  limits.num_blocks = static_cast<int>(std::min(num_blocks, 1e8));
+  // Of a tiny model a large GPU would hold more than any scheduler ever meets.
+  constexpr double kMostBlocks = 4'000'000;
+  limits.num_blocks = static_cast<int>(std::min(num_blocks, kMostBlocks));
   limits.max_rows = options.max_num_seqs;
   limits.max_step_tokens = options.max_num_batched_tokens;
   limits.max_steps_in_flight = 2;

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "sim/model_shape.h"
 #include "worker/engine/simulated_backend.h"
 #include "worker/model/model_config.h"
 #ifdef WEFT_HAS_MODEL
@@ -41,15 +42,7 @@ absl::Status DescribeModel(const std::string& model, SimulatedOptions& options) 
   if (!vocab_size.ok()) return vocab_size.status();
   options.vocab_size = *vocab_size;
   options.max_context_tokens = config->max_position_embeddings;
-  const double head = static_cast<double>(config->vocab_size) * config->hidden_size;
-  const double embeddings = config->tied_head ? head : 2 * head;
-  options.shape = {
-      .body_parameters = static_cast<double>(config->num_parameters()) - embeddings,
-      .head_parameters = head,
-      .bytes_per_weight = 2,
-      .kv_bytes_per_token = static_cast<double>(config->kv_bytes_per_token(DType::kBFloat16)),
-      .attention_flops_per_pair = 4.0 * config->num_heads * config->head_dim * config->num_layers,
-  };
+  options.shape = sim::ShapeOf(*config);
   return absl::OkStatus();
 }
 

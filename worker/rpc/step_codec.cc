@@ -67,6 +67,8 @@ v1::RowStatus ToProto(RowStatus status) {
       return v1::ROW_STATUS_OK;
     case RowStatus::kNonFinite:
       return v1::ROW_STATUS_NON_FINITE;
+    case RowStatus::kGrammar:
+      return v1::ROW_STATUS_GRAMMAR;
     case RowStatus::kError:
       return v1::ROW_STATUS_ERROR;
   }

@@ -1,7 +1,6 @@
 #include "worker/rpc/worker.h"
 
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <exception>
@@ -9,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/grpc_channel.h"
+#include "common/process_name.h"
 #include "worker/rpc/step_codec.h"
 
 namespace weft::worker {
@@ -25,13 +25,6 @@ constexpr milliseconds kFirstPause{50};
 constexpr milliseconds kLongestPause{1000};
 // The scheduler gives a step up after as long (or ten times what it expected).
 constexpr seconds kStuckStep{30};
-
-std::string UniqueId() {
-  char host[256] = "localhost";
-  gethostname(host, sizeof(host) - 1);
-  return absl::StrCat(host, "-", getpid(), "-",
-                      std::chrono::system_clock::now().time_since_epoch().count());
-}
 
 // Trying again will not help: the scheduler has looked at our Hello and said no.
 bool IsRefusal(const absl::Status& status) {
@@ -58,7 +51,7 @@ int64_t MicrosBetween(Clock::time_point from, Clock::time_point to) {
 
 Worker::Worker(Backend& backend, WorkerMetrics& metrics, const std::string& scheduler_address)
     : backend_(backend), metrics_(metrics), addresses_(scheduler_address) {
-  hello_.set_worker_id(UniqueId());
+  hello_.set_worker_id(UniqueProcessName());
   hello_.set_fingerprint(backend.fingerprint());
   hello_.set_device(backend.device());
   ToProto(backend.limits(), *hello_.mutable_limits());

@@ -3,6 +3,8 @@
 //! comes out as Code::Internal with its message.
 
 mod border;
+mod gbnf;
+mod grammar;
 mod quote;
 mod template;
 mod tokenizer;
@@ -59,6 +61,21 @@ pub struct Message {
     pub content: Slice,
     /// Left out of the template's message when empty.
     pub reasoning_content: Slice,
+    /// Likewise: a JSON array of OpenAI's tool calls, their arguments as strings.
+    pub tool_calls: Slice,
+    /// Likewise.
+    pub tool_call_id: Slice,
+}
+
+/// What a prompt may have besides messages.
+#[repr(C)]
+pub struct RenderOptions {
+    pub add_generation_prompt: bool,
+    pub continue_final_message: bool,
+    /// A JSON array of definitions, or empty.
+    pub tools: Slice,
+    /// A JSON object of variables, or empty. Only those that the template refers to.
+    pub variables: Slice,
 }
 
 /// A name that the template can use ("bos_token") and its value.
@@ -71,6 +88,21 @@ pub struct Variable {
 pub struct Tokenizer(std::sync::Arc<tokenizer::Tokenizer>);
 
 pub struct Template(template::Template);
+
+pub struct GrammarCompiler(grammar::Compiler);
+
+pub struct GrammarPosition(grammar::Position);
+
+/// What a grammar is written in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrammarKind {
+    JsonObject,
+    JsonSchema,
+    Regex,
+    Choice,
+    Grammar,
+}
 
 /// Reads the text of a tokenizer.json.
 ///
@@ -233,8 +265,7 @@ pub unsafe extern "C" fn weft_text_template_render(
     template: *const Template,
     messages: *const Message,
     num_messages: usize,
-    add_generation_prompt: bool,
-    continue_final_message: bool,
+    options: RenderOptions,
     out: *mut Text,
     error: *mut Text,
 ) -> Code {
@@ -249,12 +280,38 @@ pub unsafe extern "C" fn weft_text_template_render(
                 role: text(message.role, "role")?,
                 content: text(message.content, "content")?,
                 reasoning_content: text(message.reasoning_content, "reasoning_content")?,
+                tool_calls: text(message.tool_calls, "tool_calls")?,
+                tool_call_id: text(message.tool_call_id, "tool_call_id")?,
             });
         }
-        let prompt = (*template).0.render(&list, add_generation_prompt, continue_final_message)?;
+        let options = template::Options {
+            add_generation_prompt: options.add_generation_prompt,
+            continue_final_message: options.continue_final_message,
+            tools: options.tools.text("tools")?,
+            variables: options.variables.text("variables")?,
+        };
+        let prompt = (*template).0.render(&list, &options)?;
         out.write(Text::from(prompt));
         Ok(())
     })
+}
+
+/// Whether definitions of tools come to stand in its prompts.
+///
+/// # Safety
+/// `template` is alive.
+#[no_mangle]
+pub unsafe extern "C" fn weft_text_template_shows_tools(template: *const Template) -> bool {
+    (*template).0.shows_tools()
+}
+
+/// Whether it refers to a variable of that name.
+///
+/// # Safety
+/// `template` is alive, the slice readable.
+#[no_mangle]
+pub unsafe extern "C" fn weft_text_template_takes(template: *const Template, name: Slice) -> bool {
+    name.text("name").is_ok_and(|name| (*template).0.takes(name))
 }
 
 /// A rendered prompt as people read it.
@@ -269,6 +326,108 @@ pub unsafe extern "C" fn weft_text_unquote(
 ) -> Code {
     guard(error, || {
         out.write(Text::from(quote::unquote(quoted.text("prompt")?)));
+        Ok(())
+    })
+}
+
+/// `eos` is the id that stands for the end of an answer.
+///
+/// # Safety
+/// `tokenizer` is alive (and may be freed before the compiler), the other pointers are
+/// writable.
+#[no_mangle]
+pub unsafe extern "C" fn weft_text_grammar_compiler_new(
+    tokenizer: *const Tokenizer,
+    eos: u32,
+    out: *mut *mut GrammarCompiler,
+    error: *mut Text,
+) -> Code {
+    guard(error, || {
+        let compiler = grammar::Compiler::new(&(*tokenizer).0, eos)?;
+        *out = Box::into_raw(Box::new(GrammarCompiler(compiler)));
+        Ok(())
+    })
+}
+
+/// # Safety
+/// `compiler` came from weft_text_grammar_compiler_new, or is null.
+#[no_mangle]
+pub unsafe extern "C" fn weft_text_grammar_compiler_free(compiler: *mut GrammarCompiler) {
+    if !compiler.is_null() {
+        drop(Box::from_raw(compiler));
+    }
+}
+
+/// The start of an answer under a grammar; with `behind_reasoning`, one or two line
+/// breaks may come before.
+///
+/// # Safety
+/// `compiler` is alive, the slice readable, the other pointers writable.
+#[no_mangle]
+pub unsafe extern "C" fn weft_text_grammar_compile(
+    compiler: *const GrammarCompiler,
+    kind: GrammarKind,
+    text: Slice,
+    behind_reasoning: bool,
+    out: *mut *mut GrammarPosition,
+    error: *mut Text,
+) -> Code {
+    guard(error, || {
+        let position = (*compiler).0.compile(kind, text.text("grammar")?, behind_reasoning)?;
+        *out = Box::into_raw(Box::new(GrammarPosition(position)));
+        Ok(())
+    })
+}
+
+/// An independent copy; null if it cannot be made.
+///
+/// # Safety
+/// `position` is alive and not used meanwhile.
+#[no_mangle]
+pub unsafe extern "C" fn weft_text_grammar_fork(
+    position: *const GrammarPosition,
+) -> *mut GrammarPosition {
+    let fork = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (*position).0.fork()));
+    fork.map_or(std::ptr::null_mut(), |fork| Box::into_raw(Box::new(GrammarPosition(fork))))
+}
+
+/// # Safety
+/// `position` came from this library, or is null.
+#[no_mangle]
+pub unsafe extern "C" fn weft_text_grammar_position_free(position: *mut GrammarPosition) {
+    if !position.is_null() {
+        drop(Box::from_raw(position));
+    }
+}
+
+/// # Safety
+/// `position` is alive and not used meanwhile, `error` writable.
+#[no_mangle]
+pub unsafe extern "C" fn weft_text_grammar_consume(
+    position: *mut GrammarPosition,
+    token: u32,
+    error: *mut Text,
+) -> Code {
+    guard(error, || (*position).0.consume(token))
+}
+
+/// Bit i % 32 of words[i / 32]: token i may come next; `may_end`: the answer may be
+/// complete here.
+///
+/// # Safety
+/// `position` is alive and not used meanwhile, `words` holds `num_words`, the other
+/// pointers are writable.
+#[no_mangle]
+pub unsafe extern "C" fn weft_text_grammar_mask(
+    position: *mut GrammarPosition,
+    words: *mut u32,
+    num_words: usize,
+    may_end: *mut bool,
+    error: *mut Text,
+) -> Code {
+    guard(error, || {
+        let words = std::slice::from_raw_parts_mut(words, num_words);
+        may_end.write((*position).0.mask(words)?);
         Ok(())
     })
 }

@@ -8,6 +8,7 @@ use crate::tokenizer::Tokenizer;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Kwargs;
 use minijinja::{AutoEscape, Environment, ErrorKind, State, Value};
+use serde_json::Value as Json;
 use std::sync::Arc;
 
 /// A template's budget for one rendering: instructions, and bytes copied (64 to
@@ -19,18 +20,58 @@ const FUEL: u64 = 10_000_000;
 /// reasoning off at them, and a message to be continued may hold them open.
 const REASONING_TAGS: [&str; 2] = ["<think>", "</think>"];
 
+/// What every prompt has of its own: no client sets these.
+const OUR_VARIABLES: [&str; 11] = [
+    "messages",
+    "tools",
+    "documents",
+    "add_generation_prompt",
+    "continue_final_message",
+    "bos_token",
+    "eos_token",
+    "pad_token",
+    "unk_token",
+    "raise_exception",
+    "strftime_now",
+];
+
+#[derive(Default)]
 pub struct Message<'a> {
     pub role: &'a str,
     pub content: &'a str,
     pub reasoning_content: &'a str,
+    pub tool_calls: &'a str,
+    pub tool_call_id: &'a str,
+}
+
+#[derive(Default)]
+pub struct Options<'a> {
+    pub add_generation_prompt: bool,
+    pub continue_final_message: bool,
+    pub tools: &'a str,
+    pub variables: &'a str,
+}
+
+/// How a template wants a call's arguments: Qwen's writes them with tojson, R1's
+/// behind a string.
+#[derive(Clone, Copy, PartialEq)]
+enum Arguments {
+    AsObject,
+    AsText,
 }
 
 pub struct Template {
     environment: Environment<'static>,
     name: String,
     variables: Vec<(String, Value)>,
+    taken: Vec<String>,
     quoter: Quoter,
     assistant_quoter: Quoter,
+    arguments: Arguments,
+    /// A turn of calls alone has no content: R1's template asks whether it is none, others
+    /// add it to a string.
+    empties_content: bool,
+    shows_tools: bool,
 }
 
 impl Template {
@@ -54,44 +95,94 @@ impl Template {
             .add_template_owned(name.to_owned(), source.to_owned())
             .map_err(|e| Error::invalid(describe(&e)))?;
         let literals = || tokenizer.added_tokens();
-        Ok(Template {
+        let mut taken: Vec<String> = environment
+            .get_template(name)
+            .map_err(Error::internal)?
+            .undeclared_variables(false)
+            .into_iter()
+            .filter(|name| {
+                !OUR_VARIABLES.contains(&name.as_str())
+                    && environment.globals().all(|(global, _)| global != name)
+            })
+            .collect();
+        taken.sort();
+        let mut template = Template {
             environment,
             name: name.to_owned(),
             variables: variables
                 .iter()
                 .map(|&(name, value)| (name.to_owned(), Value::from(value)))
                 .collect(),
+            taken,
             quoter: Quoter::new(literals()),
             assistant_quoter: Quoter::new(literals().filter(|l| !REASONING_TAGS.contains(l))),
-        })
+            arguments: Arguments::AsObject,
+            empties_content: true,
+            shows_tools: false,
+        };
+        // The first that writes a call; the last if none does.
+        for (empties_content, arguments) in [
+            (true, Arguments::AsObject),
+            (true, Arguments::AsText),
+            (false, Arguments::AsText),
+            (false, Arguments::AsObject),
+        ] {
+            (template.empties_content, template.arguments) = (empties_content, arguments);
+            if template.writes_arguments() {
+                break;
+            }
+        }
+        template.shows_tools = template.writes_tools();
+        Ok(template)
+    }
+
+    pub fn shows_tools(&self) -> bool {
+        self.shows_tools
+    }
+
+    pub fn takes(&self, variable: &str) -> bool {
+        self.taken.iter().any(|taken| taken == variable)
+    }
+
+    /// Whether arguments given as now come out as JSON.
+    fn writes_arguments(&self) -> bool {
+        let call = r#"[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"weft\": 1}"}}]"#;
+        let messages = [
+            Message { role: "user", content: "?", ..Default::default() },
+            Message { role: "assistant", tool_calls: call, ..Default::default() },
+        ];
+        let prompt = self.render(&messages, &Options::default());
+        prompt.is_ok_and(|prompt| prompt.contains("\"weft\""))
+    }
+
+    fn writes_tools(&self) -> bool {
+        let tools = r#"[{"type":"function","function":{"name":"weft_probe","description":"",
+                         "parameters":{"type":"object","properties":{}}}}]"#;
+        let messages = [Message { role: "user", content: "?", ..Default::default() }];
+        let prompt = self.render(&messages, &Options { tools, ..Default::default() });
+        prompt.is_ok_and(|prompt| prompt.contains("weft_probe"))
     }
 
     /// The prompt with its messages' literals quoted.
-    pub fn render(
-        &self,
-        messages: &[Message],
-        add_generation_prompt: bool,
-        continue_final_message: bool,
-    ) -> Result<String, Error> {
-        let list: Vec<Value> = messages
-            .iter()
-            .enumerate()
-            .map(|(i, message)| {
-                let open = continue_final_message && i + 1 == messages.len();
-                self.message(message, open)
-            })
-            .collect();
+    pub fn render(&self, messages: &[Message], options: &Options) -> Result<String, Error> {
+        let mut list = Vec::with_capacity(messages.len());
+        for (i, message) in messages.iter().enumerate() {
+            let open = options.continue_final_message && i + 1 == messages.len();
+            let value = self.message(message, open);
+            list.push(value.map_err(|e| e.within(&format!("messages[{i}]")))?);
+        }
         let mut context: Vec<(String, Value)> = self.variables.clone();
+        context.extend(self.given_variables(options.variables)?);
         context.push(("messages".into(), Value::from(list)));
-        context.push(("tools".into(), Value::from(())));
+        context.push(("tools".into(), self.tools(options.tools)?));
         context.push(("documents".into(), Value::from(())));
-        context.push(("add_generation_prompt".into(), Value::from(add_generation_prompt)));
+        context.push(("add_generation_prompt".into(), options.add_generation_prompt.into()));
         let rendered = self
             .environment
             .get_template(&self.name)
             .and_then(|template| template.render(Value::from_pairs(context)))
             .map_err(|e| Error::invalid(describe(&e)))?;
-        if !continue_final_message {
+        if !options.continue_final_message {
             return Ok(rendered);
         }
         quote::cut_at_end(rendered).ok_or_else(|| {
@@ -99,23 +190,96 @@ impl Template {
         })
     }
 
-    fn message(&self, message: &Message, open: bool) -> Value {
+    fn message(&self, message: &Message, open: bool) -> Result<Value, Error> {
         let quoter =
             if message.role == "assistant" { &self.assistant_quoter } else { &self.quoter };
         let mut content = quoter.quote(message.content);
         if open {
             quote::mark_end(&mut content);
         }
+        let is_none =
+            self.empties_content && content.is_empty() && !message.tool_calls.is_empty();
         let mut fields = vec![
             ("role", Value::from(self.quoter.quote(message.role))),
-            ("content", Value::from(content)),
+            ("content", if is_none { Value::from(()) } else { Value::from(content) }),
         ];
         if !message.reasoning_content.is_empty() {
             let reasoning = self.quoter.quote(message.reasoning_content);
             fields.push(("reasoning_content", Value::from(reasoning)));
         }
-        Value::from_pairs(fields)
+        if !message.tool_calls.is_empty() {
+            fields.push(("tool_calls", self.tool_calls(message.tool_calls)?));
+        }
+        if !message.tool_call_id.is_empty() {
+            fields.push(("tool_call_id", Value::from(self.quoter.quote(message.tool_call_id))));
+        }
+        Ok(Value::from_pairs(fields))
     }
+
+    fn tool_calls(&self, json: &str) -> Result<Value, Error> {
+        let mut calls = parse(json, "tool_calls")?;
+        if self.arguments == Arguments::AsObject {
+            for call in calls.as_array_mut().into_iter().flatten() {
+                let arguments = &mut call["function"]["arguments"];
+                if let Some(text) = arguments.as_str() {
+                    *arguments = parse(text, "a tool call's arguments")?;
+                }
+            }
+        }
+        Ok(self.quoted(&calls))
+    }
+
+    fn tools(&self, json: &str) -> Result<Value, Error> {
+        if json.is_empty() {
+            return Ok(Value::from(()));
+        }
+        Ok(self.quoted(&parse(json, "tools")?))
+    }
+
+    fn given_variables(&self, json: &str) -> Result<Vec<(String, Value)>, Error> {
+        if json.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Json::Object(given) = parse(json, "chat_template_kwargs")? else {
+            return Err(Error::invalid("chat_template_kwargs must be an object"));
+        };
+        let mut pairs = Vec::with_capacity(given.len());
+        for (name, value) in &given {
+            if !self.takes(name) {
+                let taken = match self.taken.as_slice() {
+                    [] => "none".into(),
+                    names => names.join(", "),
+                };
+                return Err(Error::invalid(format!(
+                    "chat_template_kwargs.{name}: this model's template takes {taken}"
+                )));
+            }
+            pairs.push((name.clone(), self.quoted(value)));
+        }
+        Ok(pairs)
+    }
+
+    /// JSON as the template sees it, every text in it quoted.
+    fn quoted(&self, json: &Json) -> Value {
+        match json {
+            Json::String(text) => Value::from(self.quoter.quote(text)),
+            Json::Array(items) => items.iter().map(|item| self.quoted(item)).collect(),
+            Json::Object(fields) => Value::from_pairs(
+                fields.iter().map(|(name, value)| (self.quoter.quote(name), self.quoted(value))),
+            ),
+            Json::Null => Value::from(()),
+            Json::Bool(value) => Value::from(*value),
+            Json::Number(number) => match (number.as_i64(), number.as_u64()) {
+                (Some(value), _) => Value::from(value),
+                (None, Some(value)) => Value::from(value),
+                _ => Value::from(number.as_f64()),
+            },
+        }
+    }
+}
+
+fn parse(json: &str, what: &str) -> Result<Json, Error> {
+    serde_json::from_str(json).map_err(|e| Error::invalid(format!("{what} is not JSON: {e}")))
 }
 
 /// The template's own words if it refused, else what went wrong and where.
