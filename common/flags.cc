@@ -65,7 +65,7 @@ CLI::Option* Flags::AddSwitch(const std::string& name, bool& target, const std::
   return WithEnvironment(app_.add_flag(name, target, help), name);
 }
 
-CLI::Option* Flags::AddPositional(const std::string& name, std::string& target,
+CLI::Option* Flags::AddPositional(const std::string& name, std::vector<std::string>& target,
                                   const std::string& help) {
   return app_.add_option(name, target, help);
 }

@@ -34,8 +34,9 @@ class Flags {
                          std::vector<std::string> choices, const std::string& help);
   // --name turns it on; --name=false off.
   CLI::Option* AddSwitch(const std::string& name, bool& target, const std::string& help);
-  // An argument without dashes.
-  CLI::Option* AddPositional(const std::string& name, std::string& target, const std::string& help);
+  // Arguments without dashes: one, or several.
+  CLI::Option* AddPositional(const std::string& name, std::vector<std::string>& target,
+                             const std::string& help);
 
   // nullopt: go on. Otherwise the exit code: 0 after --help and --version, 2
   // after an error, which has been printed to stderr with the nearest right name.

@@ -7,8 +7,9 @@
 namespace weft {
 namespace {
 
+// A peer that is silent is noticed within 3 s.
 constexpr int kPingMs = 1000;
-constexpr int kPingTimeoutMs = 2000;
+constexpr int kPingTimeoutMs = 1700;
 constexpr int kRedialMinMs = 50;
 constexpr int kRedialMaxMs = 1000;
 

@@ -30,6 +30,9 @@ class JsonFields {
   // `source` names the text in errors.
   static absl::StatusOr<JsonFields> Parse(std::string source, std::string_view text);
   static absl::StatusOr<JsonFields> Load(const std::string& path);
+  // An object within such a file; `source` says where it stands.
+  JsonFields(std::string source, boost::json::object object)
+      : source_(std::move(source)), object_(std::move(object)) {}
 
   // Present and not null.
   bool Has(std::string_view name) const;
@@ -53,9 +56,6 @@ class JsonFields {
   const std::string& source() const { return source_; }
 
  private:
-  JsonFields(std::string source, boost::json::object object)
-      : source_(std::move(source)), object_(std::move(object)) {}
-
   std::string source_;
   boost::json::object object_;
   absl::Status status_;

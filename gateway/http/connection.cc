@@ -79,7 +79,14 @@ void Connection::Start() {
   mailbox_->connection = weak_from_this();
   draining_ = loop_->draining();
   SetSocketOptions(socket_);
-  SetReadDeadline();
+  if (shared_.tls != nullptr) {
+    tls_ = std::make_unique<TlsStream>(shared_.tls->current().get(), socket_.native_handle());
+    phase_ = Phase::kHandshaking;
+    began_ = Clock::now();
+    SetDeadline(began_ + shared_.options.limits.head_timeout);
+  } else {
+    SetReadDeadline();
+  }
   ArmRead();
 }
 
@@ -90,12 +97,14 @@ void Connection::OnWake() {
 void Connection::OnDrain() {
   draining_ = true;
   writer_.DisableKeepAlive();
+  if (phase_ == Phase::kHandshaking) return Close();
   if (phase_ == Phase::kReading && reader_.state() == RequestReader::State::kIdle) Close();
 }
 
 void Connection::Abort() {
   if (phase_ == Phase::kClosed) return;
   if (phase_ == Phase::kAnswering) Record(499);
+  tls_.reset();  // without a goodbye: what was cut shall not look whole
   boost::system::error_code ignored;
   socket_.set_option(asio::socket_base::linger(true, 0), ignored);
   Close();
@@ -105,15 +114,50 @@ void Connection::Abort() {
 
 void Connection::ArmRead() {
   if (std::exchange(read_armed_, true)) return;
-  socket_.async_wait(asio::socket_base::wait_read,
+  const bool waits_for_room = tls_ && tls_->wants_write();
+  socket_.async_wait(waits_for_room ? asio::socket_base::wait_write : asio::socket_base::wait_read,
                      [self = shared_from_this()](Error error) { self->OnReadReady(error); });
+}
+
+void Connection::Shake() {
+  switch (tls_->Shake()) {
+    case TlsStream::Handshake::kAgain:
+      return ArmRead();
+    case TlsStream::Handshake::kDone:
+      phase_ = Phase::kReading;
+      SetReadDeadline();
+      return ArmRead();
+    case TlsStream::Handshake::kPlain:
+      shared_.metrics.handshakes_failed.Increment();
+      tls_.reset();
+      return Refuse({400, "this port speaks HTTPS: use https:// in the URL"});
+    case TlsStream::Handshake::kFailed:
+      shared_.metrics.handshakes_failed.Increment();
+      return Close();
+  }
+}
+
+size_t Connection::ReadSome(Error& error) {
+  // What is thrown away need not be understood.
+  if (tls_ && phase_ != Phase::kLingering && phase_ != Phase::kRefusing) {
+    return tls_->Read(loop_->scratch(), error);
+  }
+  return socket_.read_some(asio::buffer(loop_->scratch()), error);
+}
+
+size_t Connection::WriteSome(Error& error) {
+  if (tls_) return tls_->Write(pieces_, error);
+  std::array<asio::const_buffer, std::tuple_size_v<ResponseWriter::Pieces>> buffers;
+  for (size_t i = 0; i < pieces_.size(); ++i) buffers[i] = asio::buffer(pieces_[i]);
+  return socket_.write_some(buffers, error);
 }
 
 void Connection::OnReadReady(Error error) {
   read_armed_ = false;
   if (phase_ == Phase::kClosed) return;
+  if (!error && phase_ == Phase::kHandshaking) return Shake();
   size_t n = 0;
-  if (!error) n = socket_.read_some(asio::buffer(loop_->scratch()), error);
+  if (!error) n = ReadSome(error);
   if (error == asio::error::would_block) return ArmRead();
   if (error) {  // the end of what the client sends is taken for its leaving
     if (phase_ == Phase::kAnswering) Record(499);
@@ -149,7 +193,8 @@ void Connection::ReadRequests() {
       if (reader_.expects_continue() && !std::exchange(continue_sent_, true) && inbox_.empty()) {
         // Nothing else is under way, so the socket has room for one line.
         Error error;
-        socket_.write_some(asio::buffer(std::string_view("HTTP/1.1 100 Continue\r\n\r\n")), error);
+        pieces_ = {"HTTP/1.1 100 Continue\r\n\r\n"};
+        WriteSome(error);
         if (error) return Close();
       }
       break;
@@ -189,6 +234,7 @@ void Connection::Begin(HttpRequest request) {
         shared_.handler(std::move(request), [mailbox = mailbox_] { mailbox->loop->Wake(mailbox); });
     exchange_ = std::move(routed.exchange);
     route_ = routed.route;
+    writer_.SetHeaders(std::move(routed.headers));
   } catch (const std::exception& error) {
     spdlog::error("request {}: {}", request_id_, error.what());
     exchange_ = Answer(shared_.options.render_refusal({500, "internal error"}));
@@ -223,22 +269,19 @@ void Connection::Drive() {
 }
 
 bool Connection::Write() {
-  std::array<asio::const_buffer, std::tuple_size_v<ResponseWriter::Pieces>> buffers;
   for (;;) {
     size_t size = 0;
-    for (size_t i = 0; i < pieces_.size(); ++i) {
-      buffers[i] = asio::buffer(pieces_[i]);
-      size += pieces_[i].size();
-    }
+    for (const std::string_view piece : pieces_) size += piece.size();
     if (size == 0) break;
     Error error;
-    size_t n = socket_.write_some(buffers, error);
+    size_t n = WriteSome(error);
     if (error == asio::error::would_block) {
+      const Clock::time_point now = Clock::now();
+      if (!writing_) write_wait_began_ = now;
       if (!std::exchange(writing_, true) || num_stalled_bytes_ >= kStallSlice) {
         num_stalled_bytes_ = 0;
-        SetDeadline(Clock::now() +
-                    std::chrono::duration_cast<Clock::duration>(
-                        std::chrono::duration<double>(shared_.options.stall_timeout_s)));
+        SetDeadline(now + std::chrono::duration_cast<Clock::duration>(
+                              std::chrono::duration<double>(shared_.options.stall_timeout_s)));
       }
       socket_.async_wait(asio::socket_base::wait_write,
                          [self = shared_from_this()](Error waited) { self->OnWriteReady(waited); });
@@ -256,10 +299,17 @@ bool Connection::Write() {
       n -= taken;
     }
   }
-  if (std::exchange(writing_, false)) ClearDeadline();
+  if (writing_) EndWriteWait();
   num_stalled_bytes_ = 0;
   writer_.Sent();
   return true;
+}
+
+void Connection::EndWriteWait() {
+  writing_ = false;
+  ClearDeadline();
+  shared_.metrics.write_wait_seconds.Increment(
+      std::chrono::duration<double>(Clock::now() - write_wait_began_).count());
 }
 
 void Connection::OnWriteReady(Error error) {
@@ -307,6 +357,7 @@ void Connection::Refuse(const HttpRefusal& refusal) {
 void Connection::Linger() {
   phase_ = Phase::kLingering;
   Error error;
+  if (tls_) tls_->SayGoodbye();
   socket_.shutdown(asio::ip::tcp::socket::shutdown_send, error);
   if (error) return Close();
   SetDeadline(Clock::now() + kLingerTime);
@@ -316,8 +367,10 @@ void Connection::Linger() {
 void Connection::Close() {
   if (phase_ == Phase::kClosed) return;
   const auto self = shared_from_this();
+  if (writing_) EndWriteWait();
   phase_ = Phase::kClosed;
   exchange_.reset();
+  if (tls_) tls_->SayGoodbye();
   Error ignored;
   timer_.cancel();
   socket_.close(ignored);
@@ -354,10 +407,14 @@ void Connection::OnDeadline() {
   if (deadline_ == Clock::time_point::max()) return;
   if (Clock::now() < deadline_) return ArmTimer();
   switch (phase_) {
+    case Phase::kHandshaking:
+      shared_.metrics.handshakes_failed.Increment();
+      return Close();
     case Phase::kReading:
       if (reader_.state() == RequestReader::State::kIdle) return Close();
       return Refuse({408, "the request did not arrive in time"});
     case Phase::kAnswering:
+      shared_.metrics.slow_clients_cut.Increment();
       spdlog::info("request {}: cut off, its client takes nothing of the answer", request_id_);
       return Abort();
     default:

@@ -17,6 +17,8 @@
 #include "gateway/http/loop.h"
 #include "gateway/http/request_reader.h"
 #include "gateway/http/response_writer.h"
+#include "gateway/http/tls_context.h"
+#include "gateway/http/tls_stream.h"
 
 namespace weft::http {
 
@@ -29,6 +31,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const HttpOptions& options;
     const Handler& handler;
     HttpMetrics& metrics;
+    const TlsContext* tls;  // null: plain
   };
 
   Connection(boost::asio::ip::tcp::socket socket, std::shared_ptr<Loop> loop, const Shared& shared);
@@ -42,21 +45,28 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using Clock = std::chrono::steady_clock;
   using Error = boost::system::error_code;
 
-  //            request read  refused   answered        client gone  deadline
-  // kReading   kAnswering    kRefusing –               kClosed      kRefusing (408), kClosed if
-  // idle kAnswering –             –         kReading, kLingering  kClosed  kClosed kRefusing  – –
-  // kLingering      kClosed      kClosed kLingering –             –         –               kClosed
-  // kClosed
-  enum class Phase { kReading, kAnswering, kRefusing, kLingering, kClosed };
+  //               hands shaken  request read  refused    answered              client gone
+  // kHandshaking  kReading      –             kRefusing  –                     kClosed
+  // kReading      –             kAnswering    kRefusing  –                     kClosed
+  // kAnswering    –             –             –          kReading, kLingering  kClosed
+  // kRefusing     –             –             –          kLingering            kClosed
+  // kLingering    –             –             –          –                     kClosed
+  //
+  // A deadline closes, but for a request that was begun: that is refused (408).
+  enum class Phase { kHandshaking, kReading, kAnswering, kRefusing, kLingering, kClosed };
 
   void ArmRead();
   void OnReadReady(Error error);
+  void Shake();
+  size_t ReadSome(Error& error);   // into the loop's scratch
+  size_t WriteSome(Error& error);  // of pieces_
   void ReadRequests();
   void Begin(HttpRequest request);
   void Drive();
   void CallExchange();
   // True if all is written; otherwise OnWritten follows.
   bool Write();
+  void EndWriteWait();
   void OnWriteReady(Error error);
   void OnWritten();
   void FinishAnswer();
@@ -72,6 +82,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void SetReadDeadline();
 
   boost::asio::ip::tcp::socket socket_;
+  std::unique_ptr<TlsStream> tls_;  // null: plain
   boost::asio::steady_timer timer_;
   const std::shared_ptr<Loop> loop_;
   const Shared& shared_;
@@ -81,6 +92,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool read_armed_ = false;
   bool continue_sent_ = false;
   bool writing_ = false;  // a write waits for room in the socket
+  Clock::time_point write_wait_began_;
   bool draining_ = false;
   std::string inbox_;  // read, not yet part of a request
   RequestReader reader_;

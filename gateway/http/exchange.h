@@ -35,6 +35,7 @@ class Exchange {
 struct Routed {
   std::unique_ptr<Exchange> exchange;
   std::string_view route;  // for metrics: a template of static storage ("/v1/models/{id}")
+  std::string headers;     // complete lines that the answer carries, whatever it will be
 };
 
 // Called on the connection's thread; must not block.

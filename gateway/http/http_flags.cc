@@ -12,6 +12,13 @@ void AddHttpFlags(Flags& flags, HttpOptions& options) {
   flags.Add("--stall-timeout", options.stall_timeout_s,
             "Seconds after which a client that takes nothing of its answer is cut off", 0.1,
             86400.0);
+  flags.Add("--tls-cert", options.tls.cert,
+            "PEM file of the certificate, and behind it its chain: HTTP and gRPC then speak TLS "
+            "(1.2 and later) only. Read again when it changes");
+  flags.Add("--tls-key", options.tls.key, "PEM file of the certificate's key, without a password");
+  flags.Add("--tls-client-ca", options.tls.client_ca,
+            "PEM file of authorities: only clients with a certificate of theirs are let in. Read "
+            "again when it changes");
 }
 
 }  // namespace weft::http

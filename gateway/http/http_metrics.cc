@@ -4,6 +4,17 @@
 
 namespace weft::http {
 
+HttpMetrics::HttpMetrics(Metrics& metrics)
+    : write_wait_seconds(
+          metrics.Counter("weft_gateway_http_write_wait_seconds_total",
+                          "Seconds that answers waited for room in their clients' sockets")),
+      slow_clients_cut(metrics.Counter("weft_gateway_http_slow_clients_cut_total",
+                                       "Connections cut off by --stall-timeout")),
+      handshakes_failed(
+          metrics.Counter("weft_gateway_tls_handshakes_failed_total",
+                          "HTTP connections that did not come to speak TLS, or not in time")),
+      metrics_(metrics) {}
+
 void HttpMetrics::Record(std::string_view route, int code, std::chrono::nanoseconds duration) {
   std::lock_guard lock(mutex_);
   prometheus::Counter*& requests = requests_[{route, code}];

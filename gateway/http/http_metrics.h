@@ -1,4 +1,5 @@
-// weft_gateway_http_*: requests by route and code, and how long they took. Routes
+// weft_gateway_http_*: requests by route and code, how long they took, and how long
+// answers waited for clients that did not take them. Routes
 // are templates and codes HTTP's, so that no client can grow the list.
 #pragma once
 
@@ -18,10 +19,14 @@ inline constexpr std::string_view kOtherRoute = "other";
 // Any thread.
 class HttpMetrics {
  public:
-  explicit HttpMetrics(Metrics& metrics) : metrics_(metrics) {}
+  explicit HttpMetrics(Metrics& metrics);
 
   // 499: the client left before its answer was complete, or stopped reading it.
   void Record(std::string_view route, int code, std::chrono::nanoseconds duration);
+
+  prometheus::Counter& write_wait_seconds;  // counted when the wait is over
+  prometheus::Counter& slow_clients_cut;
+  prometheus::Counter& handshakes_failed;
 
  private:
   Metrics& metrics_;

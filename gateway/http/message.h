@@ -38,6 +38,8 @@ struct HttpRequest {
 
   // The first header of that lower-case name; empty if there is none.
   std::string_view Header(std::string_view name) const;
+  // The query's first parameter of that name, decoded; empty if there is none.
+  std::string Parameter(std::string_view name) const;
 };
 
 struct HttpResponse {
@@ -57,6 +59,11 @@ struct HttpRefusal {
 
 // "Not Found" for 404.
 std::string_view ReasonPhrase(int status);
+
+// -1: it is none.
+int HexDigit(char c);
+// Undoes %XX. False when a percent sign is not followed by two hex digits.
+bool PercentDecode(std::string_view text, std::string& out);
 
 bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 

@@ -23,39 +23,23 @@ constexpr size_t kMaxChunkLine = 4096;
 
 std::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
 
-int HexDigit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
-
-// Beast looks at what follows the last chunk's size only once the trailers are there
-// too: until then "0_2e" would pass for a beginning.
+// Whether Beast waits for more with reason. It looks at what follows the last chunk's
+// size only once the trailers are there too: until then "0_2e" would pass for a beginning.
+// And it lets a quoted string in an extension run on behind its line, only to refuse it
+// then, as too large a body if it came in many pieces.
 bool MayBeginChunk(std::string_view text) {
   if (text.starts_with("\r\n")) text.remove_prefix(2);  // of the chunk before
-  while (!text.empty() && HexDigit(text.front()) >= 0) text.remove_prefix(1);
-  return text.empty() || std::string_view("\r; \t").find(text.front()) != std::string_view::npos;
+  bool is_last = true;
+  while (!text.empty() && HexDigit(text.front()) >= 0) {
+    is_last = is_last && text.front() == '0';
+    text.remove_prefix(1);
+  }
+  if (text.empty()) return true;
+  if (std::string_view("\r; \t").find(text.front()) == std::string_view::npos) return false;
+  return is_last || text.find("\r\n") == std::string_view::npos;
 }
 
 }  // namespace
-
-bool PercentDecode(std::string_view text, std::string& out) {
-  out.clear();
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%') {
-      out += text[i];
-      continue;
-    }
-    if (i + 2 >= text.size()) return false;
-    const int high = HexDigit(text[i + 1]);
-    const int low = HexDigit(text[i + 2]);
-    if (high < 0 || low < 0) return false;
-    out += static_cast<char>(high * 16 + low);
-    i += 2;
-  }
-  return true;
-}
 
 struct RequestReader::Impl {
   explicit Impl(const HttpLimits& limits) : gate(limits) { parser.emplace(); }
@@ -174,7 +158,7 @@ RequestReader::State RequestReader::ParseBody(std::string& inbox) {
   inbox.erase(0, used);
   if (error == beast_http::error::need_more) {
     if (inbox.size() > kMaxChunkLine) return Refuse(400, "a chunk's size line is too long");
-    if (!MayBeginChunk(inbox)) return Refuse(400, "malformed chunk size");
+    if (!MayBeginChunk(inbox)) return Refuse(400, "malformed chunk size line");
     return state_;
   }
   if (impl_->too_many_chunks) {

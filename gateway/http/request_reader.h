@@ -46,7 +46,4 @@ class RequestReader {
   std::unique_ptr<Impl> impl_;
 };
 
-// Undoes %XX. False when a percent sign is not followed by two hex digits.
-bool PercentDecode(std::string_view text, std::string& out);
-
 }  // namespace weft::http

@@ -145,6 +145,8 @@ std::vector<Attack> Attacks() {
       {"NUL in a chunk extension", Chunked(std::string("2;a\0b\r\nab\r\n", 11)), 400},
       {"long chunk extension", Chunked("2;" + std::string(60, 'a') + "\r\nab\r\n"), 400},
       {"endless chunk extension", Chunked("2;" + std::string(5000, 'a')), 400},
+      {"quoted extension over two lines", Chunked("2;a=\"b\r\nc\"\r\nab\r\n"), 400},
+      {"quoted extension without end", Chunked("2;a=\"b\r\n"), 400},
       {"0_2e with its trailer", Chunked("0_2e\r\n\r\n"), 400},
       {"LF in a trailer", Chunked("0\r\nX: a\nb\r\n\r\n"), 400},
       {"trailer without colon", Chunked("0\r\nX\r\n\r\n"), 400},

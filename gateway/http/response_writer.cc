@@ -31,6 +31,7 @@ const std::string& HttpDate() {
 }  // namespace
 
 void ResponseWriter::Reset(const HttpRequest& request, bool keep_alive) {
+  headers_.clear();
   head_.clear();
   body_.clear();
   request_id_ = request.id;
@@ -53,7 +54,7 @@ void ResponseWriter::Head(int status, std::string_view content_type) {
   status_ = status;
   absl::StrAppend(&head_, "HTTP/1.1 ", status, " ");
   head_ += ReasonPhrase(status);
-  absl::StrAppend(&head_, "\r\nDate: ", HttpDate(), "\r\n", common_);
+  absl::StrAppend(&head_, "\r\nDate: ", HttpDate(), "\r\n", common_, headers_);
   if (!content_type.empty()) head_.append("Content-Type: ").append(content_type).append("\r\n");
   if (!request_id_.empty()) absl::StrAppend(&head_, "x-request-id: ", request_id_, "\r\n");
   if (!keep_alive_) {
@@ -68,7 +69,7 @@ void ResponseWriter::Reply(HttpResponse response) {
   for (const auto& [name, value] : response.headers) {
     absl::StrAppend(&head_, name, ": ", value, "\r\n");
   }
-  if (response.status != 204) {
+  if (response.status != 204 && response.status != 304) {
     absl::StrAppend(&head_, "Content-Length: ", response.body.size(), "\r\n");
   }
   head_ += "\r\n";

@@ -13,6 +13,7 @@
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "gateway/http/message.h"
 
@@ -37,6 +38,8 @@ class ResponseWriter {
 
   // Before each request's answer.
   void Reset(const HttpRequest& request, bool keep_alive);
+  // Complete lines of this answer's head, beside the common ones.
+  void SetHeaders(std::string lines) { headers_ = std::move(lines); }
   // For an answer to what was no request.
   void ResetForRefusal();
   // The connection ends behind this answer; said in its head if that is still to come.
@@ -52,6 +55,7 @@ class ResponseWriter {
   void Head(int status, std::string_view content_type);
 
   const std::string common_;
+  std::string headers_;
   std::string head_;
   std::string chunk_size_;
   std::string body_;

@@ -41,10 +41,12 @@ std::vector<std::shared_ptr<Loop>> MakeLoops(int num_threads) {
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(HttpOptions given, Metrics& registry, Handler handle)
+  Impl(HttpOptions given, Metrics& registry, Handler handle,
+       std::unique_ptr<TlsContext> tls_context)
       : options(std::move(given)),
         handler(std::move(handle)),
         metrics(registry),
+        tls(std::move(tls_context)),
         loops(MakeLoops(options.threads)) {}
 
   Loop& FirstLoop() { return *loops.front(); }
@@ -96,7 +98,8 @@ struct HttpServer::Impl {
   HttpOptions options;
   const Handler handler;
   HttpMetrics metrics;
-  const Connection::Shared shared{options, handler, metrics};
+  const std::unique_ptr<TlsContext> tls;  // null: plain
+  const Connection::Shared shared{options, handler, metrics, tls.get()};
   const std::vector<std::shared_ptr<Loop>> loops;
   std::optional<tcp::acceptor> acceptor;
   asio::steady_timer retry{FirstLoop().context()};
@@ -106,7 +109,14 @@ struct HttpServer::Impl {
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpOptions options, Metrics& metrics,
                                                               Handler handler) {
   if (!options.render_refusal) options.render_refusal = PlainRefusal;
-  auto impl = std::make_unique<Impl>(std::move(options), metrics, std::move(handler));
+  std::unique_ptr<TlsContext> tls;
+  if (!options.tls.empty()) {
+    auto loaded = TlsContext::Start(options.tls, metrics);
+    if (!loaded.ok()) return loaded.status();
+    tls = *std::move(loaded);
+  }
+  auto impl =
+      std::make_unique<Impl>(std::move(options), metrics, std::move(handler), std::move(tls));
   if (absl::Status status = impl->Listen(); !status.ok()) return status;
   asio::post(impl->FirstLoop().context(), [impl = impl.get()] { impl->Accept(); });
   for (const auto& loop : impl->loops) loop->Run();

@@ -15,6 +15,7 @@
 #include "common/metrics.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/message.h"
+#include "gateway/http/tls_context.h"
 
 namespace weft {
 class Flags;
@@ -27,6 +28,7 @@ struct HttpOptions {
   int port = 8000;  // 0 takes a free one
   int threads = 2;
   HttpLimits limits;
+  TlsFiles tls;  // empty: plain HTTP
   // A reader that takes nothing for so long is cut off.
   double stall_timeout_s = 30;
   // Lines that every answer carries ("Name: value\r\n"...).
@@ -35,13 +37,13 @@ struct HttpOptions {
   std::function<HttpResponse(const HttpRefusal&)> render_refusal;
 };
 
-// --host, --port, --http-threads, --max-body-bytes, --stall-timeout.
+// --host, --port, --http-threads, --max-body-bytes, --stall-timeout, --tls-*.
 void AddHttpFlags(Flags& flags, HttpOptions& options);
 
 class HttpServer {
  public:
-  // Unavailable when the port is taken, InvalidArgument when the host is no
-  // address. `metrics` and what the handler refers to outlive the server.
+  // Unavailable when the port is taken, InvalidArgument when the host is no address or
+  // `tls` cannot be used. `metrics` and what the handler refers to outlive the server.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(HttpOptions options, Metrics& metrics,
                                                            Handler handler);
   // Cuts what is left.

@@ -253,7 +253,10 @@ void ActiveRequest::Abandon() {
 // ---- events ----
 
 void ActiveRequest::Put(Delta delta) {
-  if (delta.num_tokens == 0 && delta.content.empty() && delta.reasoning.empty()) return;
+  if (delta.num_tokens == 0 && delta.content.empty() && delta.reasoning.empty() &&
+      delta.tool_calls.empty() && delta.token_ids.empty()) {
+    return;
+  }
   int& open = open_delta_[static_cast<size_t>(delta.index)];
   if (open < 0) {
     open = static_cast<int>(events_.size());
@@ -265,6 +268,14 @@ void ActiveRequest::Put(Delta delta) {
   last.reasoning += delta.reasoning;
   last.num_tokens += delta.num_tokens;
   std::move(delta.logprobs.begin(), delta.logprobs.end(), std::back_inserter(last.logprobs));
+  last.token_ids.insert(last.token_ids.end(), delta.token_ids.begin(), delta.token_ids.end());
+  for (ToolCallDelta& call : delta.tool_calls) {
+    if (call.id.empty() && !last.tool_calls.empty() && last.tool_calls.back().call == call.call) {
+      last.tool_calls.back().arguments += call.arguments;
+    } else {
+      last.tool_calls.push_back(std::move(call));
+    }
+  }
 }
 
 void ActiveRequest::PutLast(Event event, prometheus::Counter& outcome) {

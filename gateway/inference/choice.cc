@@ -25,6 +25,7 @@ Choice::Choice(ChoiceOptions options, std::shared_ptr<const text::Tokenizer> tok
       decoder_(tokenizer_, options_.skip_special),
       matcher_(options_.stop),
       splitter_(StartOf(options_)) {
+  if (options_.tools) tools_.emplace(*options_.tools);
   const auto start = StartOf(options_);
   in_reasoning_ = start == ReasoningSplitter::Start::kReasoning;
   may_open_ = start == ReasoningSplitter::Start::kMayOpen;
@@ -37,6 +38,7 @@ bool Choice::IsStopToken(text::TokenId id) const {
 void Choice::Push(text::TokenId id, std::optional<TokenLogprob> logprob, Delta& delta) {
   if (stopped() || stop_token_ >= 0) return;
   ++num_tokens_;
+  if (options_.return_token_ids) delta.token_ids.push_back(id);
   if (IsStopToken(id)) {
     stop_token_ = id;
     if (!options_.include_stop) return;
@@ -97,10 +99,12 @@ void Choice::Release(size_t end, Delta& delta) {
   const auto text = [this](size_t from, size_t to) {
     return std::string_view(held_).substr(from - num_released_, to - from);
   };
+  Delta split;
+  Delta& out = tools_ ? split : delta;
   size_t at = num_released_;
   while (!tags_.empty() && tags_.front().begin <= end) {
     const Tag tag = tags_.front();
-    splitter_.Text(text(at, tag.begin), delta);
+    splitter_.Text(text(at, tag.begin), out);
     at = tag.begin;
     if (tag.end > end) break;
     tag.opens ? splitter_.Open() : splitter_.Close();
@@ -109,9 +113,10 @@ void Choice::Release(size_t end, Delta& delta) {
   }
   const bool inside_tag = !tags_.empty() && tags_.front().begin <= end;
   if (!inside_tag) {
-    splitter_.Text(text(at, end), delta);
+    splitter_.Text(text(at, end), out);
     at = end;
   }
+  if (tools_) Pass(split, delta);
   held_.erase(0, at - num_released_);
   num_released_ = at;
   ReleaseTokens(at, delta);
@@ -127,6 +132,11 @@ void Choice::ReleaseTokens(size_t end, Delta& delta) {
   }
 }
 
+void Choice::Pass(Delta& split, Delta& delta) {
+  delta.reasoning += split.reasoning;
+  tools_->Text(split.content, delta);
+}
+
 ChoiceFinished Choice::Finish(FinishReason reason, Delta& delta) {
   ChoiceFinished finished{.index = options_.index, .reason = reason};
   if (stopped()) {
@@ -138,7 +148,17 @@ ChoiceFinished Choice::Finish(FinishReason reason, Delta& delta) {
     if (stop_token_ >= 0) finished.reason = FinishReason::kStop;
     if (!Contains(options_.eos_token_ids, stop_token_)) finished.stop_token = stop_token_;
   }
-  splitter_.Finish(delta);
+  if (!tools_) {
+    splitter_.Finish(delta);
+    return finished;
+  }
+  Delta split;
+  splitter_.Finish(split);
+  Pass(split, delta);
+  tools_->Finish(delta);
+  if (finished.reason == FinishReason::kStop && tools_->num_calls() > 0) {
+    finished.reason = FinishReason::kToolCalls;
+  }
   return finished;
 }
 

@@ -17,6 +17,7 @@
 #include "gateway/inference/event.h"
 #include "gateway/inference/reasoning.h"
 #include "gateway/inference/stop_matcher.h"
+#include "gateway/inference/tool_parser.h"
 #include "text/stream_decoder.h"
 #include "text/tokenizer.h"
 
@@ -35,9 +36,11 @@ struct ChoiceOptions {
   std::vector<text::TokenId> stop_token_ids;  // the client's: named in the end
   bool include_stop = false;                  // what stops the choice stays in its text
   bool skip_special = true;
+  bool return_token_ids = false;
   int min_tokens = 0;  // no stop string counts before
   std::optional<ReasoningTags> split_reasoning;
   bool starts_in_reasoning = false;
+  std::optional<ToolParserOptions> tools;  // look for calls of these
 };
 
 class Choice {
@@ -48,8 +51,9 @@ class Choice {
   // After the choice has ended (a stop string, a stop token) it does nothing.
   void Push(text::TokenId id, std::optional<TokenLogprob> logprob, Delta& delta);
 
-  // A stop string has ended it: of its tokens, this many are kept.
-  bool stopped() const { return !stop_string_.empty(); }
+  // A stop string has ended it, or a call where only one may be: of its tokens,
+  // num_tokens() are kept.
+  bool stopped() const { return !stop_string_.empty() || (tools_ && tools_->is_done()); }
 
   // No more tokens come. Appends what was held back, and says how the choice
   // ended: as its own text or tokens tell, else for the scheduler's `reason`. Once.
@@ -75,12 +79,15 @@ class Choice {
   void NoteTag(text::TokenId id, size_t begin, size_t end);
   void Release(size_t end, Delta& delta);
   void ReleaseTokens(size_t end, Delta& delta);
+  // What the splitter has made of text, on its way through the tools.
+  void Pass(Delta& split, Delta& delta);
 
   const ChoiceOptions options_;
   const std::shared_ptr<const text::Tokenizer> tokenizer_;
   text::StreamDecoder decoder_;
   StopMatcher matcher_;
   ReasoningSplitter splitter_;
+  std::optional<ToolParser> tools_;
 
   std::string held_;  // raw text from num_released_ on
   size_t num_released_ = 0;

@@ -23,6 +23,7 @@ constexpr TokenId kEndThink = 268;
 struct Output {
   std::string content, reasoning;
   std::vector<TokenLogprob> logprobs;
+  std::vector<TokenId> token_ids;
   int num_tokens = 0;
   int num_counted = 0;
   int num_reasoning = 0;
@@ -84,6 +85,8 @@ class ChoiceTest : public ::testing::Test {
       output.reasoning += delta.reasoning;
       output.num_tokens += delta.num_tokens;
       output.logprobs.insert(output.logprobs.end(), delta.logprobs.begin(), delta.logprobs.end());
+      output.token_ids.insert(output.token_ids.end(), delta.token_ids.begin(),
+                              delta.token_ids.end());
     }
     output.num_counted = choice.num_tokens();
     output.num_reasoning = choice.num_reasoning_tokens();
@@ -111,6 +114,21 @@ TEST_F(ChoiceTest, EndOfTextHasNoTextButCounts) {
   EXPECT_EQ(out.num_counted, 3);
   EXPECT_EQ(out.num_tokens, 2);
   EXPECT_EQ(out.logprobs.size(), 2u);
+}
+
+TEST_F(ChoiceTest, TokenIdsAreThoseThatUsageCounts) {
+  ChoiceOptions options = Plain();
+  options.return_token_ids = true;
+  const auto with_end = Concat({Ids("hi"), {kEos}});
+  EXPECT_EQ(Run(options, with_end, FinishReason::kStop).token_ids, with_end);
+
+  options.stop = {"lo w"};
+  const Output stopped = Run(options, Ids("hello world"));
+  EXPECT_EQ(stopped.content, "hel");
+  EXPECT_EQ(stopped.token_ids, Ids("hello w"));
+  EXPECT_EQ(stopped.num_counted, 7);
+
+  EXPECT_TRUE(Run(Plain(), Ids("hi")).token_ids.empty()) << "nobody has asked";
 }
 
 TEST_F(ChoiceTest, AClientsStopTokenIsNamed) {

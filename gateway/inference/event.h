@@ -31,6 +31,15 @@ struct PromptLogprob {
   std::vector<Logprob> top;  // best first
 };
 
+// More of a call of a tool. The first of a call has its id and name; the arguments of
+// all of its deltas together are a JSON object, or as much of it as the model has written.
+struct ToolCallDelta {
+  int call = 0;  // in the choice, from 0
+  std::string id;
+  std::string name;
+  std::string arguments;
+};
+
 // Text to append to choice `index`. At least one field is non-empty. A delta
 // holds back what may still become a stop string or is half a character, so its
 // tokens need not match its text one to one; over the whole choice they do.
@@ -40,9 +49,14 @@ struct Delta {
   std::string reasoning;
   std::vector<TokenLogprob> logprobs;  // of the tokens behind this text, if asked for
   int num_tokens = 0;
+  std::vector<ToolCallDelta> tool_calls;
+  // If asked for: every token of the choice once, as it is sampled, also those whose text
+  // is held back or dropped (a stop token, a stop string). Over the whole choice as many
+  // as usage counts.
+  std::vector<text::TokenId> token_ids;
 };
 
-enum class FinishReason { kStop, kLength };
+enum class FinishReason { kStop, kLength, kToolCalls };
 
 // The choice's last event.
 struct ChoiceFinished {

@@ -9,18 +9,21 @@
 
 namespace weft::gateway {
 
+// Counts a refused request under a bounded reason. `model_name` is a served one, or empty:
+// the request named none that is.
+void CountRejected(Metrics& metrics, const std::string& model_name, const absl::Status& status);
+
+// Of one model; `model_name`, the first of its names, is a label of all.
 class GatewayMetrics {
  public:
-  explicit GatewayMetrics(Metrics& metrics);
+  GatewayMetrics(Metrics& metrics, const std::string& model_name);
 
-  // Counts a refused request under a bounded reason.
-  void Rejected(const absl::Status& status);
+  void Rejected(const absl::Status& status) { CountRejected(metrics_, model_name_, status); }
 
   prometheus::Histogram& time_to_first_token;
   prometheus::Histogram& inter_token_latency;
   prometheus::Gauge& in_flight;
   prometheus::Counter& client_disconnects;
-  prometheus::Gauge& draining;
   // accepted = completed + failed + cancelled + in flight.
   prometheus::Counter& accepted;
   prometheus::Counter& completed;
@@ -29,6 +32,7 @@ class GatewayMetrics {
 
  private:
   Metrics& metrics_;
+  const std::string model_name_;
 };
 
 }  // namespace weft::gateway

@@ -1,23 +1,22 @@
 // weft.v1.InferenceService's messages to requests, events to its messages.
 #pragma once
 
-#include <grpcpp/server_context.h>
-#include <grpcpp/support/status.h>
-
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "gateway/inference/event.h"
 #include "gateway/inference/request.h"
 #include "gateway/inference/service.h"
+#include "text/tokenizer.h"
 #include "weft/v1/inference.pb.h"
 
 namespace weft::gateway {
 
-Request ReadRequest(const v1::ChatRequest& proto);
+// Errors name the field by its path in the message, as in "tools[0].parameters".
+absl::StatusOr<Request> ReadRequest(const v1::ChatRequest& proto);
 absl::StatusOr<Request> ReadRequest(const v1::CompletionRequest& proto);
 absl::StatusOr<Request> ReadRequest(const v1::TokenizeRequest& proto);
 
@@ -38,6 +37,12 @@ void WriteHead(const AnswerHead& head, Message& message) {
   message.set_created(head.created);
 }
 
+// The prompt's ids, where they are asked for.
+template <typename Message>
+void WritePrompt(const std::vector<text::TokenId>& prompt, Message& message) {
+  message.mutable_prompt_token_ids()->Assign(prompt.begin(), prompt.end());
+}
+
 // Adds an event to an answer, or to a chunk of it: text is appended to its choice,
 // which is added where it is missing. Failed has no place in a message.
 void WriteEvent(const Event& event, v1::ChatResponse& message);
@@ -45,8 +50,7 @@ void WriteEvent(const Event& event, v1::ChatChunk& message);
 void WriteEvent(const Event& event, v1::CompletionResponse& message);
 void WriteEvent(const Event& event, v1::CompletionChunk& message);
 
-// With the advice when to come back as the trailer that gRPC's retries obey.
-grpc::Status WriteError(const absl::Status& status, absl::Duration retry_after,
-                        grpc::ServerContextBase& context);
+// tokenizer_config.json's terms, as Service::TokenizerInfo has them.
+absl::Status WriteTokenizerInfo(const std::string& json, v1::GetTokenizerInfoResponse& response);
 
 }  // namespace weft::gateway

@@ -1,8 +1,9 @@
 #include "gateway/inference/grpc_server.h"
 
-#include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
+#include <grpcpp/security/tls_certificate_provider.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -13,10 +14,14 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/version.h"
+#include "gateway/auth/caller.h"
 #include "gateway/inference/grpc_codec.h"
+#include "gateway/inference/grpc_reflection.h"
+#include "gateway/inference/grpc_status.h"
 #include "gateway/inference/param_error.h"
 #include "gateway/inference/work_pool.h"
-#include "grpc/health/v1/health.pb.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 #include "weft/v1/inference.grpc.pb.h"
 
 namespace weft::gateway {
@@ -119,7 +124,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   }
 
   void Finish(const absl::Status& status, absl::Duration retry_after = absl::ZeroDuration()) {
-    grpc::Status result = WriteError(status, retry_after, context_);
+    grpc::Status result = EndCall(status, retry_after, context_);
     if (writing_) {
       pending_finish_ = std::move(result);
     } else {
@@ -150,6 +155,7 @@ class UnaryGeneration final : public grpc::ServerUnaryReactor, public Generation
 
   void Start(absl::StatusOr<Request> request) {
     if (!request.ok()) return generation_->OnStarted(request.status());
+    with_prompt_ = request->options.return_token_ids;
     generation_->Start(*std::move(request));
   }
   void OnCancel() override { generation_->OnCancel(); }
@@ -158,6 +164,7 @@ class UnaryGeneration final : public grpc::ServerUnaryReactor, public Generation
  private:
   void Begin(const StartedRequest& started) override {
     WriteHead(MakeHead(id_prefix_, started.model), response_);
+    if (with_prompt_) WritePrompt(*started.prompt, response_);
     for (int i = 0; i < started.num_choices; ++i) {
       WriteEvent(Delta{.index = i}, response_);  // in order, whoever speaks first
     }
@@ -171,6 +178,7 @@ class UnaryGeneration final : public grpc::ServerUnaryReactor, public Generation
   const char* const id_prefix_;
   Response& response_;
   const std::shared_ptr<Generation> generation_;
+  bool with_prompt_ = false;
 };
 
 // A chunk for whatever has happened since the last.
@@ -185,6 +193,7 @@ class StreamingGeneration final : public grpc::ServerWriteReactor<Chunk>,
 
   void Start(absl::StatusOr<Request> request) {
     if (!request.ok()) return generation_->OnStarted(request.status());
+    with_prompt_ = request->options.return_token_ids;
     generation_->Start(*std::move(request));
   }
   void OnCancel() override { generation_->OnCancel(); }
@@ -194,10 +203,12 @@ class StreamingGeneration final : public grpc::ServerWriteReactor<Chunk>,
  private:
   void Begin(const StartedRequest& started) override {
     head_ = MakeHead(id_prefix_, started.model);
+    if (with_prompt_) prompt_ = started.prompt;
   }
   bool Write(const std::vector<Event>& events) override {
     chunk_.Clear();
     WriteHead(head_, chunk_);
+    if (const auto prompt = std::exchange(prompt_, nullptr)) WritePrompt(*prompt, chunk_);
     for (const Event& event : events) WriteEvent(event, chunk_);
     this->StartWrite(&chunk_);
     return false;
@@ -209,17 +220,34 @@ class StreamingGeneration final : public grpc::ServerWriteReactor<Chunk>,
   const char* const id_prefix_;
   const std::shared_ptr<Generation> generation_;
   AnswerHead head_;
+  bool with_prompt_ = false;
+  std::shared_ptr<const std::vector<text::TokenId>> prompt_;  // for the first chunk
   Chunk chunk_;
 };
 
 constexpr char kChatPrefix[] = "chatcmpl";
 constexpr char kCompletionPrefix[] = "cmpl";
 
+std::string Metadata(const grpc::CallbackServerContext& context, const std::string& name) {
+  const auto found = context.client_metadata().find(name);
+  if (name.empty() || found == context.client_metadata().end()) return {};
+  return {found->second.data(), found->second.size()};
+}
+
 class InferenceApi final : public v1::InferenceService::CallbackService {
  public:
-  explicit InferenceApi(gateway::Service& service)
+  InferenceApi(gateway::Service& service, std::string tenant_header, const auth::Access* access)
       : service_(service),
+        tenant_header_(std::move(tenant_header)),
+        access_(access),
         pool_(std::make_shared<WorkPool>(2, std::numeric_limits<size_t>::max())) {}
+
+  // Null: nobody is asked for a key.
+  absl::StatusOr<std::shared_ptr<const auth::Caller>> Identify(
+      const grpc::CallbackServerContext& context) const {
+    if (access_ == nullptr) return nullptr;
+    return access_->Identify(Metadata(context, "authorization"), Metadata(context, "x-api-key"));
+  }
 
   grpc::ServerUnaryReactor* Chat(grpc::CallbackServerContext* context,
                                  const v1::ChatRequest* request,
@@ -243,7 +271,10 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
                                        const v1::ListModelsRequest*,
                                        v1::ListModelsResponse* response) override {
-    for (const ModelInfo& info : service_.Models()) {
+    const auto caller = Identify(*context);
+    if (!caller.ok()) return Finished(context, caller.status());
+    for (const ModelInfo& info :
+         *caller == nullptr ? service_.Models() : (*caller)->Visible(service_.Models())) {
       v1::Model& model = *response->add_models();
       model.set_id(info.id);
       model.set_root(info.root);
@@ -256,13 +287,28 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
   grpc::ServerUnaryReactor* Tokenize(grpc::CallbackServerContext* context,
                                      const v1::TokenizeRequest* request,
                                      v1::TokenizeResponse* response) override {
-    return InPool(context, [this, request, response]() -> absl::Status {
-      const auto read = ReadRequest(*request);
+    auto permit = Enter(*context);
+    if (!permit.ok()) return Finished(context, permit.status());
+    return InPool(context, [this, request, response, permit = *permit]() -> absl::Status {
+      auto read = ReadRequest(*request);
       if (!read.ok()) return read.status();
+      read->permit = permit;
+      if (permit != nullptr) {
+        if (auto s = permit->caller().ResolveModel(service_, read->model); !s.ok()) return s;
+      }
       const auto tokens = service_.Tokenize(*read);
       if (!tokens.ok()) return tokens.status();
       response->mutable_tokens()->Assign(tokens->begin(), tokens->end());
-      response->set_max_model_len(static_cast<uint32_t>(service_.Models().front().max_model_len));
+      for (const ModelInfo& info : service_.Models()) {
+        if (!read->model.empty() && info.id != read->model) continue;
+        response->set_max_model_len(static_cast<uint32_t>(info.max_model_len));
+        break;
+      }
+      if (request->return_token_strs()) {
+        for (text::TokenId id : *tokens) {
+          response->add_token_strs(service_.TokenText(read->model, id));
+        }
+      }
       return absl::OkStatus();
     });
   }
@@ -270,13 +316,41 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
   grpc::ServerUnaryReactor* Detokenize(grpc::CallbackServerContext* context,
                                        const v1::DetokenizeRequest* request,
                                        v1::DetokenizeResponse* response) override {
-    return InPool(context, [this, request, response]() -> absl::Status {
-      auto text = service_.Detokenize(request->model(),
-                                      {request->tokens().begin(), request->tokens().end()});
+    auto permit = Enter(*context);
+    if (!permit.ok()) return Finished(context, permit.status());
+    return InPool(context, [this, request, response, permit = *permit]() -> absl::Status {
+      std::string model = request->model();
+      if (permit != nullptr) {
+        if (auto s = permit->caller().ResolveModel(service_, model); !s.ok()) return s;
+      }
+      auto text = service_.Detokenize(model, {request->tokens().begin(), request->tokens().end()});
       if (!text.ok()) return text.status();
       response->set_text(*std::move(text));
       return absl::OkStatus();
     });
+  }
+
+  grpc::ServerUnaryReactor* GetTokenizerInfo(grpc::CallbackServerContext* context,
+                                             const v1::GetTokenizerInfoRequest* request,
+                                             v1::GetTokenizerInfoResponse* response) override {
+    const auto caller = Identify(*context);
+    if (!caller.ok()) return Finished(context, caller.status());
+    return InPool(context, [this, request, response, caller = *caller]() -> absl::Status {
+      std::string model = request->model();
+      if (caller != nullptr) {
+        if (auto s = caller->ResolveModel(service_, model); !s.ok()) return s;
+      }
+      const auto info = service_.TokenizerInfo(model);
+      if (!info.ok()) return info.status();
+      return WriteTokenizerInfo(*info, *response);
+    });
+  }
+
+  grpc::ServerUnaryReactor* GetVersion(grpc::CallbackServerContext* context,
+                                       const v1::GetVersionRequest*,
+                                       v1::GetVersionResponse* response) override {
+    response->set_version(std::string(kVersion));
+    return Finished(context, Identify(*context).status());
   }
 
  private:
@@ -284,7 +358,7 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
   grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, const RequestProto& request,
                                   Response& response, const char* id_prefix) {
     auto* call = new UnaryGeneration<Response>(service_, pool_, *context, id_prefix, response);
-    call->Start(ReadRequest(request));
+    call->Start(Read(*context, request));
     return call;
   }
 
@@ -295,15 +369,39 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
     if (request.options().has_prompt_logprobs()) {
       call->Start(ParamError("prompt_logprobs", "prompt_logprobs is not for streaming calls."));
     } else {
-      call->Start(ReadRequest(request));
+      call->Start(Read(*context, request));
     }
     return call;
+  }
+
+  // With the tenant and the permit that the call's metadata bring.
+  template <typename RequestProto>
+  absl::StatusOr<Request> Read(const grpc::CallbackServerContext& context,
+                               const RequestProto& proto) const {
+    auto permit = Enter(context);
+    if (!permit.ok()) return permit.status();
+    absl::StatusOr<Request> request = ReadRequest(proto);
+    if (!request.ok()) return request;
+    request->tenant = Metadata(context, tenant_header_);
+    if (*permit != nullptr) {
+      request->tenant = (*permit)->caller().entry().tenant.value_or(request->tenant);
+    }
+    request->permit = *std::move(permit);
+    return request;
+  }
+
+  absl::StatusOr<std::shared_ptr<auth::Permit>> Enter(
+      const grpc::CallbackServerContext& context) const {
+    const auto caller = Identify(context);
+    if (!caller.ok()) return caller.status();
+    if (*caller == nullptr) return nullptr;
+    return (*caller)->Enter();
   }
 
   static grpc::ServerUnaryReactor* Finished(grpc::CallbackServerContext* context,
                                             const absl::Status& status) {
     auto* reactor = context->DefaultReactor();
-    reactor->Finish(WriteError(status, absl::ZeroDuration(), *context));
+    reactor->Finish(EndCall(status, absl::ZeroDuration(), *context));
     return reactor;
   }
 
@@ -311,39 +409,69 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
   grpc::ServerUnaryReactor* InPool(grpc::CallbackServerContext* context, Work work) {
     auto* reactor = context->DefaultReactor();
     (void)pool_->Run(WorkPool::Weight::kHeavy, [context, reactor, work] {
-      reactor->Finish(WriteError(work(), absl::ZeroDuration(), *context));
+      reactor->Finish(EndCall(work(), absl::ZeroDuration(), *context));
     });
     return reactor;
   }
 
   gateway::Service& service_;
+  const std::string tenant_header_;
+  const auth::Access* const access_;
   const std::shared_ptr<WorkPool> pool_;
 };
 
 }  // namespace
 
 struct GrpcServer::Impl {
-  explicit Impl(Service& service) : api(service) {}
+  Impl(Service& service, const GrpcOptions& options)
+      : api(service, options.tenant_header, options.access),
+        reflection({v1::InferenceService::service_full_name(),
+                    grpc::health::v1::Health::service_full_name(),
+                    grpc::reflection::v1alpha::ServerReflection::service_full_name()},
+                   [this](const grpc::CallbackServerContext& context) {
+                     return ToGrpcStatus(api.Identify(context).status());
+                   }) {}
 
   InferenceApi api;
+  GrpcReflection reflection;
   int port = 0;
   std::unique_ptr<grpc::Server> server;
 };
+
+namespace {
+
+std::shared_ptr<grpc::ServerCredentials> Credentials(const GrpcOptions& options) {
+  if (options.tls_cert.empty()) return grpc::InsecureServerCredentials();
+  constexpr unsigned kRefreshSeconds = 1;
+  grpc::experimental::TlsServerCredentialsOptions tls(
+      std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
+          options.tls_key, options.tls_cert, options.tls_client_ca, kRefreshSeconds));
+  tls.watch_identity_key_cert_pairs();
+  if (options.tls_client_ca.empty()) {
+    tls.set_cert_request_type(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  } else {
+    tls.watch_root_certs();
+    tls.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  }
+  return grpc::experimental::TlsServerCredentials(tls);
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcOptions& options,
                                                               Service& service) {
   grpc::EnableDefaultHealthCheckService(true);
   // gRPC's own server of it brings no description for reflection to show.
   (void)grpc::health::v1::HealthCheckRequest::descriptor();
-  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
-  auto impl = std::make_unique<Impl>(service);
+  auto impl = std::make_unique<Impl>(service, options);
   const std::string address = absl::StrCat(options.host, ":", options.port);
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &impl->port);
+  builder.AddListeningPort(address, Credentials(options), &impl->port);
   // A second process on the same port must fail, not share it.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   builder.RegisterService(&impl->api);
+  builder.RegisterService(&impl->reflection);
   impl->server = builder.BuildAndStart();
   if (impl->server == nullptr || impl->port == 0) {
     return absl::UnavailableError(

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "gateway/auth/access.h"
 #include "gateway/inference/service.h"
 
 namespace weft::gateway {
@@ -18,6 +19,14 @@ namespace weft::gateway {
 struct GrpcOptions {
   std::string host = "0.0.0.0";
   int port = 8001;  // 0 takes a free one
+  // The metadata that names a call's tenant, in lower case; empty: all are one tenant.
+  std::string tenant_header;
+  // Asks every call for a key, in the metadata authorization ("Bearer KEY") or x-api-key, but
+  // for health checks. Outlives the server; null: nobody is asked.
+  const auth::Access* access = nullptr;
+  // Both: TLS only, and with `tls_client_ca` for clients with a certificate of these authorities
+  // only. gRPC itself watches the files; while they are no pair, new connections fail.
+  std::string tls_cert, tls_key, tls_client_ca;
 };
 
 class GrpcServer {

@@ -6,7 +6,10 @@
 
 #include <thread>
 
+#include "common/version.h"
 #include "gateway/inference/service_fixture.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "weft/v1/inference.grpc.pb.h"
 
@@ -14,13 +17,14 @@ namespace weft::gateway {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 
 // A client's call through the service to the scripted scheduler and back.
 class GrpcServerTest : public ServiceFixture {
  protected:
   GrpcServerTest() {
-    auto server = GrpcServer::Start({.host = "127.0.0.1", .port = 0}, *service_);
+    auto server = GrpcServer::Start({.host = "127.0.0.1", .port = 0}, *router_);
     if (!server.ok()) ADD_FAILURE() << server.status();
     server_ = *std::move(server);
     channel_ = grpc::CreateChannel(absl::StrCat("127.0.0.1:", server_->port()),
@@ -174,7 +178,22 @@ TEST_F(GrpcServerTest, ErrorsAreStatusesWithTheirMessages) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
 }
 
-TEST_F(GrpcServerTest, ARejectionCarriesItsAdviceAsPushback) {
+TEST_F(GrpcServerTest, AnErrorsDetailsReachTheClient) {
+  v1::CompletionRequest request = Text("x");
+  request.mutable_options()->set_n(2);
+  request.mutable_options()->set_temperature(0);
+  v1::CompletionResponse response;
+  const grpc::Status status = stub_->Complete(&context_, request, &response);
+  google::rpc::Status rich;
+  ASSERT_TRUE(rich.ParseFromString(status.error_details()));
+  EXPECT_EQ(rich.code(), grpc::StatusCode::INVALID_ARGUMENT);
+  google::rpc::BadRequest bad_request;
+  ASSERT_EQ(rich.details_size(), 1);
+  ASSERT_TRUE(rich.details(0).UnpackTo(&bad_request));
+  EXPECT_EQ(bad_request.field_violations(0).field(), "n");
+}
+
+TEST_F(GrpcServerTest, ARejectionCarriesItsAdvice) {
   std::thread scheduler([this] {
     scheduler_->Reject(scheduler_->Next().submit().handle(), v1::REJECT_CODE_QUEUE_FULL, "full",
                        1500);
@@ -190,6 +209,97 @@ TEST_F(GrpcServerTest, ARejectionCarriesItsAdviceAsPushback) {
   const auto pushback = trailers.find("grpc-retry-pushback-ms");
   ASSERT_NE(pushback, trailers.end());
   EXPECT_EQ(std::string(pushback->second.data(), pushback->second.size()), "1500");
+  google::rpc::Status rich;
+  google::rpc::RetryInfo retry;
+  ASSERT_TRUE(rich.ParseFromString(status.error_details()));
+  ASSERT_EQ(rich.details_size(), 1);
+  ASSERT_TRUE(rich.details(0).UnpackTo(&retry));
+  EXPECT_EQ(rich.details(0).type_url(), "type.googleapis.com/google.rpc.RetryInfo");
+  EXPECT_EQ(retry.retry_delay().seconds(), 1);
+  EXPECT_EQ(retry.retry_delay().nanos(), 500'000'000);
+}
+
+TEST_F(GrpcServerTest, TokensInTokensOut) {
+  std::thread scheduler([this] {
+    const v1::Submit submit = scheduler_->Next().submit();
+    EXPECT_THAT(submit.prompt_tokens(), ElementsAre('x', 'y'));
+    scheduler_->SendTokens(submit.handle(), 0, {'a', 'b', kEos});
+    scheduler_->Finish(submit.handle(), v1::FINISH_REASON_STOP);
+  });
+  v1::CompletionRequest request;
+  request.mutable_tokens()->add_ids('x');
+  request.mutable_tokens()->add_ids('y');
+  request.mutable_options()->set_return_token_ids(true);
+  v1::CompletionResponse response;
+  const grpc::Status status = stub_->Complete(&context_, request, &response);
+  scheduler.join();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_THAT(response.prompt_token_ids(), ElementsAre('x', 'y'));
+  EXPECT_THAT(response.choices(0).token_ids(), ElementsAre('a', 'b', kEos));
+  EXPECT_EQ(response.usage().completion_tokens(), 3u);
+  EXPECT_EQ(response.choices(0).text(), "ab");
+}
+
+TEST_F(GrpcServerTest, StreamedTokensComeOnceAndThePromptFirst) {
+  v1::ChatRequest request = Hello();
+  request.mutable_options()->set_return_token_ids(true);
+  request.mutable_options()->add_stop("bc!");  // holds text back, not its ids
+  auto reader = stub_->StreamChat(&context_, request);
+  const v1::Submit submit = scheduler_->Next().submit();
+  scheduler_->SendTokens(submit.handle(), 0, {kEndThink, 'a', 'b', 'c'});
+  v1::ChatChunk chunk;
+  ASSERT_TRUE(reader->Read(&chunk));
+  const std::vector<int32_t> prompt(submit.prompt_tokens().begin(), submit.prompt_tokens().end());
+  EXPECT_THAT(chunk.prompt_token_ids(), ElementsAreArray(prompt));
+  EXPECT_THAT(chunk.choices(0).token_ids(), ElementsAre(kEndThink, 'a', 'b', 'c'));
+  EXPECT_EQ(chunk.choices(0).message().content(), "a");
+  scheduler_->SendTokens(submit.handle(), 4, {'!'});
+  EXPECT_EQ(scheduler_->Next().conclude().num_tokens(), 5u);
+  scheduler_->Finish(submit.handle(), v1::FINISH_REASON_STOP);
+  std::vector<int32_t> ids;
+  std::string text;
+  while (reader->Read(&chunk)) {
+    EXPECT_EQ(chunk.prompt_token_ids_size(), 0);
+    for (const auto& choice : chunk.choices()) {
+      ids.insert(ids.end(), choice.token_ids().begin(), choice.token_ids().end());
+      text += choice.message().content();
+    }
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_THAT(ids, ElementsAre('!'));
+  EXPECT_EQ(text, "");
+}
+
+TEST_F(GrpcServerTest, NobodyIsToldIdsWhoHasNotAsked) {
+  std::thread scheduler = Play("hi");
+  v1::CompletionResponse response;
+  ASSERT_TRUE(stub_->Complete(&context_, Text("x"), &response).ok());
+  scheduler.join();
+  EXPECT_EQ(response.choices(0).token_ids_size(), 0);
+  EXPECT_EQ(response.prompt_token_ids_size(), 0);
+}
+
+TEST_F(GrpcServerTest, AGrammarGoesToTheWorkers) {
+  v1::CompletionRequest request = Text("x");
+  request.mutable_options()->mutable_choice()->add_values("yes");
+  request.mutable_options()->mutable_choice()->add_values("no");
+  std::thread scheduler([this] {
+    const v1::Submit submit = scheduler_->Next().submit();
+    EXPECT_EQ(submit.sampling().grammar().kind(), v1::GRAMMAR_KIND_CHOICE);
+    EXPECT_EQ(submit.sampling().grammar().text(), R"(["yes","no"])");
+    scheduler_->SendTokens(submit.handle(), 0, {'n', 'o', kEos});
+    scheduler_->Finish(submit.handle(), v1::FINISH_REASON_STOP);
+  });
+  v1::CompletionResponse response;
+  const grpc::Status status = stub_->Complete(&context_, request, &response);
+  scheduler.join();
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.choices(0).text(), "no");
+
+  grpc::ClientContext second;
+  request.mutable_options()->set_regex("(");
+  EXPECT_EQ(stub_->Complete(&second, request, &response).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
 }
 
 TEST_F(GrpcServerTest, AStreamThatFailsKeepsWhatItHad) {
@@ -226,7 +336,7 @@ TEST_F(GrpcServerTest, ModelsAndTokens) {
   v1::ListModelsResponse models;
   ASSERT_TRUE(stub_->ListModels(&context_, {}, &models).ok());
   EXPECT_EQ(models.models(0).id(), "tiny");
-  EXPECT_EQ(models.models(0).max_model_len(), 200u);
+  EXPECT_EQ(models.models(0).max_model_len(), 500u);
 
   v1::TokenizeRequest tokenize;
   tokenize.set_text("hi");
@@ -235,6 +345,13 @@ TEST_F(GrpcServerTest, ModelsAndTokens) {
   grpc::ClientContext second;
   ASSERT_TRUE(stub_->Tokenize(&second, tokenize, &tokens).ok());
   EXPECT_THAT(tokens.tokens(), ElementsAre('h', 'i'));
+  EXPECT_EQ(tokens.max_model_len(), static_cast<uint32_t>(ScriptedScheduler::kContext));
+  EXPECT_EQ(tokens.token_strs_size(), 0);
+
+  grpc::ClientContext with_strs;
+  tokenize.set_return_token_strs(true);
+  ASSERT_TRUE(stub_->Tokenize(&with_strs, tokenize, &tokens).ok());
+  EXPECT_THAT(tokens.token_strs(), ElementsAre("h", "i"));
 
   v1::DetokenizeRequest detokenize;
   detokenize.add_tokens('h');
@@ -242,6 +359,24 @@ TEST_F(GrpcServerTest, ModelsAndTokens) {
   grpc::ClientContext third;
   ASSERT_TRUE(stub_->Detokenize(&third, detokenize, &text).ok());
   EXPECT_EQ(text.text(), "h");
+}
+
+TEST_F(GrpcServerTest, WhatTheServerIs) {
+  v1::GetTokenizerInfoResponse tokenizer;
+  ASSERT_TRUE(stub_->GetTokenizerInfo(&context_, {}, &tokenizer).ok());
+  const auto& info = tokenizer.info().fields();
+  EXPECT_THAT(info.at("chat_template").string_value(), HasSubstr("add_generation_prompt"));
+
+  grpc::ClientContext unknown;
+  v1::GetTokenizerInfoRequest other;
+  other.set_model("other");
+  EXPECT_EQ(stub_->GetTokenizerInfo(&unknown, other, &tokenizer).error_code(),
+            grpc::StatusCode::NOT_FOUND);
+
+  v1::GetVersionResponse version;
+  grpc::ClientContext third;
+  ASSERT_TRUE(stub_->GetVersion(&third, {}, &version).ok());
+  EXPECT_EQ(version.version(), kVersion);
 }
 
 TEST_F(GrpcServerTest, HealthFollowsWhatTheServerIsTold) {
@@ -264,7 +399,7 @@ TEST_F(GrpcServerTest, HealthFollowsWhatTheServerIsTold) {
 }
 
 TEST_F(GrpcServerTest, ATakenPortIsAnError) {
-  const auto second = GrpcServer::Start({.host = "127.0.0.1", .port = server_->port()}, *service_);
+  const auto second = GrpcServer::Start({.host = "127.0.0.1", .port = server_->port()}, *router_);
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
 }
 

@@ -24,8 +24,17 @@ size_t PromptBytes(const Request& request) {
     for (const auto& message : chat->messages) {
       bytes += message.content.size() + message.reasoning_content.size();
     }
+    for (const Tool& tool : chat->tools.tools) bytes += tool.definition.size();
   }
   return bytes;
+}
+
+// Nothing: the request has no tools that the model may call.
+std::optional<ToolParserOptions> ParserOptions(const ToolOptions& tools) {
+  if (tools.tools.empty() || tools.choice == ToolChoice::kNone) return std::nullopt;
+  ToolParserOptions options{.functions = {}, .parallel = tools.parallel};
+  for (const Tool& tool : tools.tools) options.functions.push_back(tool.name);
+  return options;
 }
 
 ModelLimits LimitsOf(const v1::ModelFacts& facts) {
@@ -52,6 +61,12 @@ ModelService::~ModelService() = default;
 void ModelService::Start(Request request,
                          std::function<void(absl::StatusOr<StartedRequest>)> done) {
   const MonotonicTime arrived = steady_clock::now();
+  const auto refuse = [&](const absl::Status& status) {
+    metrics_.Rejected(status);
+    done(status);
+  };
+  // What would be turned away is, before it costs anything.
+  if (auto s = CheckQueue(upstream_.state()); !s.ok()) return refuse(s);
   const auto weight =
       PromptBytes(request) >= kHeavyBytes ? WorkPool::Weight::kHeavy : WorkPool::Weight::kLight;
   auto task = [this, request = std::move(request), done, arrived]() mutable {
@@ -60,17 +75,14 @@ void ModelService::Start(Request request,
     done(std::move(started));
   };
   if (!pool_.Run(weight, std::move(task))) {
-    const absl::Status status =
-        RetryLater("Too many requests are being prepared.", absl::Seconds(1));
-    metrics_.Rejected(status);
-    done(status);
+    refuse(RetryLater("Too many requests are being prepared.", absl::Seconds(1)));
   }
 }
 
 absl::StatusOr<StartedRequest> ModelService::Prepare(Request& request, MonotonicTime arrived) {
-  if (auto s = CheckModel(request.model); !s.ok()) return s;
   const SchedulerState state = upstream_.state();
-  if (auto s = CheckUpstream(state); !s.ok()) return s;
+  if (auto s = CheckQueue(state); !s.ok()) return s;
+  if (auto s = ValidateTenant(request.tenant); !s.ok()) return s;
   const ModelLimits limits = LimitsOf(*state.model);
 
   const bool is_chat = std::holds_alternative<ChatPrompt>(request.prompt);
@@ -82,14 +94,20 @@ absl::StatusOr<StartedRequest> ModelService::Prepare(Request& request, Monotonic
   auto prompt = EncodePrompt(*model_, request);
   if (!prompt.ok()) return prompt.status();
   if (auto s = ValidateTokens(*prompt, limits); !s.ok()) return s;
+  const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
+  const bool split = request.split_reasoning && model_->reasoning_tags.close >= 0;
+  const bool in_reasoning = chat != nullptr && BeginsInReasoning(*model_, *prompt);
+  auto grammar = ResolveGrammar(*model_, request, in_reasoning);
+  if (!grammar.ok()) return grammar.status();
+  options->sampling.grammar = *std::move(grammar);
   const auto max_tokens = FitLength(*options, prompt->size(), limits);
   if (!max_tokens.ok()) return max_tokens.status();
 
   const auto timeout =
       request.timeout_ms > 0 ? milliseconds(request.timeout_ms) : options_.default_timeout;
   const auto shared_prompt = std::make_shared<const std::vector<TokenId>>(*std::move(prompt));
-  const auto* chat = std::get_if<ChatPrompt>(&request.prompt);
-  const bool split = request.split_reasoning && model_->reasoning_tags.close >= 0;
+  const std::optional<ToolParserOptions> tools =
+      chat != nullptr ? ParserOptions(chat->tools) : std::nullopt;
   std::vector<ActiveRequest::ChoicePlan> choices;
   for (int i = 0; i < options->n; ++i) {
     ActiveRequest::ChoicePlan plan;
@@ -100,16 +118,18 @@ absl::StatusOr<StartedRequest> ModelService::Prepare(Request& request, Monotonic
                     .stop_token_ids = options->client_stop_token_ids,
                     .include_stop = options->include_stop,
                     .skip_special = options->skip_special,
+                    .return_token_ids = request.options.return_token_ids,
                     .min_tokens = options->sampling.min_tokens,
                     .split_reasoning = split ? std::optional(model_->reasoning_tags) : std::nullopt,
-                    .starts_in_reasoning = chat != nullptr && chat->render.add_generation_prompt &&
-                                           model_->chat_template->starts_in_reasoning()};
+                    .starts_in_reasoning = in_reasoning,
+                    .tools = tools};
     plan.submission = {.tenant = request.tenant,
                        .prompt = shared_prompt,
                        .sampling = options->sampling,
                        .max_tokens = *max_tokens,
                        .deadline = arrived + timeout,
-                       .priority = options->priority};
+                       .priority = options->priority,
+                       .cache_salt = request.cache_salt};
     plan.submission.sampling.seed = ChoiceSeed(options->sampling.seed, i);
     // The choices share one prompt, whose logprobs are told once.
     if (i > 0) plan.submission.sampling.num_prompt_logprobs.reset();
@@ -121,20 +141,8 @@ absl::StatusOr<StartedRequest> ModelService::Prepare(Request& request, Monotonic
   return StartedRequest{.events = active->Start(),
                         .num_choices = options->n,
                         .prompt_tokens = static_cast<int>(shared_prompt->size()),
+                        .prompt = shared_prompt,
                         .model = request.model.empty() ? model_->names.front() : request.model};
-}
-
-absl::Status ModelService::CheckModel(const std::string& name) const {
-  if (name.empty() ||
-      std::find(model_->names.begin(), model_->names.end(), name) != model_->names.end()) {
-    return absl::OkStatus();
-  }
-  absl::Status status =
-      absl::NotFoundError(absl::StrFormat("The model `%s` does not exist; this server has `%s`.",
-                                          name.substr(0, 100), model_->names.front()));
-  status.SetPayload(kParamPayload, absl::Cord("model"));
-  status.SetPayload(kCodePayload, absl::Cord("model_not_found"));
-  return status;
 }
 
 absl::Status ModelService::CheckUpstream(const SchedulerState& state) const {
@@ -143,6 +151,13 @@ absl::Status ModelService::CheckUpstream(const SchedulerState& state) const {
   if (!state.welcomed) return RetryLater("The scheduler is not connected.", kRetryAfter);
   if (!state.model) return RetryLater("No worker has loaded the model yet.", kRetryAfter);
   return absl::OkStatus();
+}
+
+absl::Status ModelService::CheckQueue(const SchedulerState& state) const {
+  if (auto s = CheckUpstream(state); !s.ok()) return s;
+  if (state.retry_after.count() == 0) return absl::OkStatus();
+  return RetryLater(absl::StrFormat("The queue is full with %d requests.", state.num_waiting),
+                    absl::Milliseconds(state.retry_after.count()));
 }
 
 std::vector<ModelInfo> ModelService::Models() const {
@@ -159,13 +174,10 @@ std::vector<ModelInfo> ModelService::Models() const {
 }
 
 absl::StatusOr<std::vector<text::TokenId>> ModelService::Tokenize(const Request& request) const {
-  if (auto s = CheckModel(request.model); !s.ok()) return s;
   return EncodePrompt(*model_, request);
 }
 
-absl::StatusOr<std::string> ModelService::Detokenize(const std::string& model,
-                                                     const std::vector<int64_t>& tokens) const {
-  if (auto s = CheckModel(model); !s.ok()) return s;
+absl::StatusOr<std::string> ModelService::Detokenize(const std::vector<int64_t>& tokens) const {
   std::vector<text::TokenId> ids;
   ids.reserve(tokens.size());
   for (int64_t id : tokens) {
@@ -179,7 +191,7 @@ absl::StatusOr<std::string> ModelService::Detokenize(const std::string& model,
   return model_->tokenizer->Decode(ids, /*skip_special=*/false);
 }
 
-std::string ModelService::TokenText(const std::string&, text::TokenId id) const {
+std::string ModelService::TokenText(text::TokenId id) const {
   return model_->tokenizer->Decode({&id, 1}, /*skip_special=*/false).value_or(std::string());
 }
 
@@ -190,9 +202,6 @@ absl::Status ModelService::Ready() const {
   return absl::OkStatus();
 }
 
-void ModelService::Drain() {
-  draining_ = true;
-  metrics_.draining.Set(1);
-}
+void ModelService::Drain() { draining_ = true; }
 
 }  // namespace weft::gateway

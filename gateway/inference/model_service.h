@@ -1,4 +1,5 @@
-// The Service of one model behind one scheduler.
+// One model behind one scheduler: a group, as the gateway has it. ModelRouter, in front, knows
+// that a request is for this one.
 #pragma once
 
 #include <atomic>
@@ -20,28 +21,32 @@ struct ModelServiceOptions {
   size_t max_preparing = 1024;  // requests that wait for one of them
 };
 
-class ModelService final : public Service {
+class ModelService {
  public:
   // `upstream` and `metrics` outlive it, and it outlives every EventStream.
   ModelService(std::shared_ptr<const Model> model, ModelServiceOptions options, Upstream& upstream,
                GatewayMetrics& metrics);
-  ~ModelService() override;
+  ~ModelService();
 
-  void Start(Request request, std::function<void(absl::StatusOr<StartedRequest>)> done) override;
-  std::vector<ModelInfo> Models() const override;
-  absl::StatusOr<std::vector<text::TokenId>> Tokenize(const Request& request) const override;
-  absl::StatusOr<std::string> Detokenize(const std::string& model,
-                                         const std::vector<int64_t>& tokens) const override;
-  std::string TokenText(const std::string& model, text::TokenId id) const override;
-  absl::Status Ready() const override;
+  // As Service has them.
+  void Start(Request request, std::function<void(absl::StatusOr<StartedRequest>)> done);
+  std::vector<ModelInfo> Models() const;
+  absl::StatusOr<std::vector<text::TokenId>> Tokenize(const Request& request) const;
+  absl::StatusOr<std::string> Detokenize(const std::vector<int64_t>& tokens) const;
+  std::string TokenText(text::TokenId id) const;
+  absl::Status Ready() const;
 
   // From now on Start refuses and Ready says why; what runs goes on.
   void Drain();
 
+  const Model& model() const { return *model_; }
+  SchedulerState state() const { return upstream_.state(); }
+
  private:
-  absl::Status CheckModel(const std::string& name) const;
   // OK if a request could be judged and sent now.
   absl::Status CheckUpstream(const SchedulerState& state) const;
+  // Likewise, and the scheduler's queue would take it.
+  absl::Status CheckQueue(const SchedulerState& state) const;
   absl::StatusOr<StartedRequest> Prepare(Request& request, MonotonicTime arrived);
 
   const std::shared_ptr<const Model> model_;

@@ -10,11 +10,46 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 using ModelServiceTest = ServiceFixture;
 
 std::string Payload(const absl::Status& status, const char* name) {
   return std::string(status.GetPayload(name).value_or(absl::Cord()));
+}
+
+TEST_F(ModelServiceTest, AFullQueueRefusesBeforeAnythingIsEncodedOrSent) {
+  const auto tell = [&](uint32_t retry_after_ms) {
+    v1::SchedulerFrame frame;
+    frame.mutable_load()->set_num_ready_workers(1);
+    frame.mutable_load()->set_num_waiting(7);
+    frame.mutable_load()->set_retry_after_ms(retry_after_ms);
+    scheduler_->Send(frame);
+    Await([&] { return upstream_->state().retry_after.count() == retry_after_ms; });
+  };
+  tell(2500);
+  const auto refused = Start(Completion("hi"));
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(refused.status().message(), "The queue is full with 7 requests.");
+  EXPECT_EQ(Payload(refused.status(), kRetryAfterPayload), "2500");
+  EXPECT_TRUE(service_->Ready().ok()) << "a full queue is no reason to be taken out of service";
+  tell(0);
+  Request request = Completion("hi");
+  request.tenant = "a";
+  StartedRequest started = MustStart(std::move(request));
+  // What was refused has left nothing: this is the first frame.
+  EXPECT_EQ(scheduler_->Next().submit().tenant(), "a");
+}
+
+TEST_F(ModelServiceTest, ATenantsNameIsJudged) {
+  for (const std::string& tenant :
+       {std::string(200, 'a'), std::string("a b"), std::string("\xc3")}) {
+    Request request = Completion("hi");
+    request.tenant = tenant;
+    const auto refused = Start(std::move(request));
+    EXPECT_EQ(refused.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(refused.status().message()), HasSubstr("128 visible ASCII"));
+  }
 }
 
 TEST_F(ModelServiceTest, ACompletionRunsFromTextToText) {
@@ -257,21 +292,15 @@ TEST_F(ModelServiceTest, DeltasNotTakenAreMerged) {
 
 TEST_F(ModelServiceTest, WhatCannotRunIsRefusedBeforeTheScheduler) {
   const auto refused = [this](Request request) { return Start(std::move(request)).status(); };
-  Request request = Completion("x");
-  request.model = "../../etc/passwd";
-  absl::Status status = refused(request);
-  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
-  EXPECT_EQ(Payload(status, kParamPayload), "model");
-
-  status = refused(Completion(std::string(300, 'a')));
+  absl::Status status = refused(Completion(std::string(600, 'a')));
   EXPECT_EQ(Payload(status, kCodePayload), "context_length_exceeded");
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("This model's maximum context length is 200 tokens."));
+              HasSubstr("This model's maximum context length is 500 tokens."));
   status = refused(Completion(std::string(1 << 20, 'a')));
   EXPECT_EQ(Payload(status, kCodePayload), "context_length_exceeded");
 
-  request = Completion("x");
-  request.options.max_tokens = 199;
+  Request request = Completion("x");
+  request.options.max_tokens = 499;
   status = refused(request);
   EXPECT_EQ(Payload(status, kCodePayload), "context_length_exceeded");
   EXPECT_EQ(Payload(status, kParamPayload), "max_tokens");
@@ -310,9 +339,158 @@ TEST_F(ModelServiceTest, ModelsAndTokenizingAnswerWithoutTheScheduler) {
   EXPECT_EQ(models[0].max_model_len, ScriptedScheduler::kContext);
   scheduler_->Stop();
   EXPECT_THAT(*service_->Tokenize(Completion("hi")), ElementsAre(263, 'h', 'i'));
-  EXPECT_EQ(*service_->Detokenize("", {'h', 'i', kEos}), "hi<eos>");
-  EXPECT_EQ(service_->Detokenize("", {-1}).status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(service_->TokenText("", 0xc3), "\xEF\xBF\xBD");
+  EXPECT_EQ(*service_->Detokenize({'h', 'i', kEos}), "hi<eos>");
+  EXPECT_EQ(service_->Detokenize({-1}).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(service_->TokenText(0xc3), "\xEF\xBF\xBD");
+}
+
+// ---- tools, reasoning, grammars ----
+
+constexpr std::string_view kAddCall =
+    "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 1}}\n</tool_call>";
+
+Request WithTools(Request request, ToolOptions tools = {}) {
+  tools.tools.push_back({.name = "add",
+                         .parameters = R"({"type":"object","properties":{"a":{"type":"integer"}}})",
+                         .definition = R"({"type":"function","function":{"name":"add"}})"});
+  std::get<ChatPrompt>(request.prompt).tools = std::move(tools);
+  return request;
+}
+
+class ToolTest : public ModelServiceTest {
+ protected:
+  std::string PromptOf(const v1::Submit& submit) {
+    const std::vector<int32_t> ids(submit.prompt_tokens().begin(), submit.prompt_tokens().end());
+    return *model_->tokenizer->Decode(ids, /*skip_special=*/false);
+  }
+};
+
+TEST_F(ToolTest, CallsStreamBehindReasoningAndText) {
+  StartedRequest started = MustStart(WithTools(Chat("1 and 2?")));
+  const v1::Submit submit = scheduler_->Next().submit();
+  EXPECT_THAT(PromptOf(submit),
+              HasSubstr("You may call these functions"));  // the template does not
+  EXPECT_FALSE(submit.sampling().has_grammar());
+  std::vector<int32_t> tokens = Ids("<tool_call> may do");
+  tokens.push_back(kEndThink);
+  const auto rest = Ids("Adding. " + std::string(kAddCall));
+  tokens.insert(tokens.end(), rest.begin(), rest.end());
+  tokens.push_back(kEos);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    scheduler_->SendTokens(submit.handle(), static_cast<int>(i), {tokens[i]});
+  }
+  scheduler_->Finish(submit.handle(), v1::FINISH_REASON_STOP, 0);
+  const Answer answer = ReadAll(started);
+  EXPECT_EQ(answer.reasoning[0], "<tool_call> may do");
+  EXPECT_EQ(answer.content[0], "Adding.");
+  ASSERT_EQ(answer.tool_calls.size(), 1u);
+  EXPECT_EQ(answer.tool_calls[0].name, "add");
+  EXPECT_EQ(answer.tool_calls[0].arguments, R"({"a": 1})");
+  EXPECT_EQ(answer.finished[0].reason, FinishReason::kToolCalls);
+  EXPECT_EQ(answer.usage->completion_tokens, static_cast<int>(tokens.size()));
+}
+
+TEST_F(ToolTest, ChoiceNoneShowsNoToolsAndLooksForNone) {
+  StartedRequest started = MustStart(WithTools(Chat("x"), {.choice = ToolChoice::kNone}));
+  const v1::Submit submit = scheduler_->Next().submit();
+  EXPECT_THAT(PromptOf(submit), Not(HasSubstr("functions")));
+  std::vector<int32_t> tokens = {kEndThink};
+  const auto rest = Ids(kAddCall);
+  tokens.insert(tokens.end(), rest.begin(), rest.end());
+  scheduler_->SendTokens(submit.handle(), 0, tokens);
+  scheduler_->Finish(submit.handle(), v1::FINISH_REASON_LENGTH, 0);
+  const Answer answer = ReadAll(started);
+  EXPECT_EQ(answer.content[0], kAddCall);
+  EXPECT_EQ(answer.finished[0].reason, FinishReason::kLength);
+}
+
+TEST_F(ToolTest, WithoutParallelCallsTheFirstConcludesTheChoice) {
+  StartedRequest started = MustStart(WithTools(Chat("x"), {.parallel = false}));
+  const v1::Submit submit = scheduler_->Next().submit();
+  std::vector<int32_t> tokens = {kEndThink};
+  const auto rest = Ids(std::string(kAddCall) + std::string(kAddCall));
+  tokens.insert(tokens.end(), rest.begin(), rest.end());
+  scheduler_->SendTokens(submit.handle(), 0, tokens);
+  const v1::GatewayFrame conclude = scheduler_->Next();
+  ASSERT_TRUE(conclude.has_conclude());
+  scheduler_->Finish(submit.handle(), v1::FINISH_REASON_STOP, 0);
+  const Answer answer = ReadAll(started);
+  EXPECT_EQ(answer.tool_calls.size(), 1u);
+  EXPECT_EQ(answer.finished[0].reason, FinishReason::kToolCalls);
+  EXPECT_EQ(answer.usage->completion_tokens, static_cast<int>(conclude.conclude().num_tokens()));
+  EXPECT_LT(answer.usage->completion_tokens, static_cast<int>(tokens.size()));
+}
+
+TEST_F(ToolTest, ARequiredCallIsAGrammarBehindTheReasoning) {
+  StartedRequest started = MustStart(WithTools(Chat("x"), {.choice = ToolChoice::kRequired}));
+  const v1::Submit submit = scheduler_->Next().submit();
+  ASSERT_TRUE(submit.sampling().has_grammar());
+  const v1::Grammar& sent = submit.sampling().grammar();
+  EXPECT_EQ(sent.after_token(), kEndThink);
+  const auto follows = [&](const std::string& text) {
+    const Grammar grammar = {Grammar::Kind::kGrammar, sent.text(), kEndThink};
+    auto position = model_->grammars->Compile(grammar);
+    for (const int32_t id : Ids(text)) {
+      if (!position->Consume(id).ok()) return false;
+    }
+    std::vector<uint32_t> words(10);
+    return *position->Mask(words);
+  };
+  EXPECT_TRUE(follows(std::string(kAddCall)));
+  EXPECT_TRUE(follows("\n\n" + std::string(kAddCall) + "\n" + std::string(kAddCall)));
+  EXPECT_FALSE(follows("no"));
+  EXPECT_FALSE(follows("<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": \"x\"}}"));
+}
+
+TEST_F(ToolTest, WhatDoesNotGoTogetherIsRefused) {
+  const auto refusal = [&](Request request) {
+    const auto started = Start(std::move(request));
+    EXPECT_TRUE(absl::IsInvalidArgument(started.status())) << started.status();
+    return std::string(started.status().message());
+  };
+  Request both = WithTools(Chat("x"), {.choice = ToolChoice::kRequired});
+  both.options.grammar = Grammar{Grammar::Kind::kJsonObject, "", {}};
+  EXPECT_THAT(refusal(both), HasSubstr("does not go with a tool_choice"));
+  EXPECT_THAT(refusal(WithTools(Chat("x"), {.choice = ToolChoice::kNamed, .name = "other"})),
+              HasSubstr("not among the tools"));
+  Request broken = Chat("x");
+  broken.options.grammar = Grammar{Grammar::Kind::kRegex, "(a", {}};
+  EXPECT_THAT(refusal(broken), HasSubstr("structured_outputs cannot be followed"));
+  broken.options.grammar = Grammar{Grammar::Kind::kJsonObject, "", {}};
+  broken.options.min_tokens = 3;
+  EXPECT_THAT(refusal(broken), HasSubstr("min_tokens does not go with response_format"));
+  Request effort = Chat("x");
+  std::get<ChatPrompt>(effort.prompt).reasoning_effort = "enormous";
+  EXPECT_THAT(refusal(effort), HasSubstr("reasoning_effort must be one of none, minimal"));
+}
+
+TEST_F(ToolTest, NoReasoningEffortClosesWhatTheTemplateOpens) {
+  Request request = Chat("x");
+  std::get<ChatPrompt>(request.prompt).reasoning_effort = "none";
+  request.options.grammar = Grammar{Grammar::Kind::kJsonObject, "", {}};
+  StartedRequest started = MustStart(std::move(request));
+  const v1::Submit submit = scheduler_->Next().submit();
+  EXPECT_TRUE(PromptOf(submit).ends_with("<think>\n\n</think>\n\n"));
+  EXPECT_FALSE(submit.sampling().grammar().has_after_token());
+  scheduler_->SendTokens(submit.handle(), 0, Ids("{}"));
+  scheduler_->Finish(submit.handle(), v1::FINISH_REASON_STOP, 0);
+  const Answer answer = ReadAll(started);
+  EXPECT_EQ(answer.content[0], "{}");
+  EXPECT_EQ(answer.reasoning[0], "");
+}
+
+TEST_F(ToolTest, ThinkingCanBeForced) {
+  model_dir_.Write("chat_template.jinja", "{% for m in messages %}{{ m.content }}{% endfor %}");
+  model_ = *LoadModel(model_dir_.dir(), {.names = {"tiny"}, .force_thinking = true});
+  MakeService();
+  StartedRequest started = MustStart(Chat("x"));
+  const v1::Submit submit = scheduler_->Next().submit();
+  EXPECT_EQ(PromptOf(submit), "x<think>\n");
+  scheduler_->SendTokens(submit.handle(), 0, {'h', 'm', kEndThink, 'y'});
+  scheduler_->Finish(submit.handle(), v1::FINISH_REASON_STOP, 0);
+  const Answer answer = ReadAll(started);
+  EXPECT_EQ(answer.reasoning[0], "hm");
+  EXPECT_EQ(answer.content[0], "y");
 }
 
 }  // namespace

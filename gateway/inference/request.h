@@ -4,21 +4,52 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include "common/grammar.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
+namespace weft::auth {
+class Permit;
+}
+
 namespace weft::gateway {
+
+// A function that the model may call.
+struct Tool {
+  std::string name;
+  std::string parameters;  // JSON schema of its arguments, as text; empty: any object
+  std::string definition;  // the whole as the client wrote it in JSON: for the template
+};
+
+enum class ToolChoice {
+  kNone,      // tools are not shown to the model
+  kAuto,      // the model decides
+  kRequired,  // the answer is at least one call
+  kNamed,     // the answer is one call of ToolOptions::name
+};
+
+struct ToolOptions {
+  std::vector<Tool> tools;
+  ToolChoice choice = ToolChoice::kAuto;
+  std::string name;      // of kNamed
+  bool parallel = true;  // false: no more than one call in an answer
+};
 
 struct ChatPrompt {
   std::vector<text::ChatMessage> messages;
-  text::RenderOptions render;
+  text::RenderOptions render;  // its `tools` follow from those below
+  ToolOptions tools;
+  std::string reasoning_effort;  // none, minimal, low, medium, high, xhigh; empty: not said
 };
+
+using weft::Grammar;
 
 // Text is encoded as it stands, behind BOS if the model's tokenizer adds one and
 // `add_special` is true. Control tokens in it are text.
@@ -54,7 +85,9 @@ struct GenerationOptions {
   bool ignore_eos = false;
   bool include_stop_str_in_output = false;
   bool skip_special_tokens = true;
+  bool return_token_ids = false;  // Delta::token_ids
   int64_t priority = 0;
+  std::optional<Grammar> grammar;
 };
 
 struct Request {
@@ -63,8 +96,11 @@ struct Request {
   GenerationOptions options;
   // Split <think>…</think> into reasoning deltas. Chat does, completions do not.
   bool split_reasoning = false;
-  std::string tenant;
+  std::string tenant;       // who pays: shares of the queue, quotas, prefixes
+  std::string cache_salt;   // prefixes are shared only with requests of an equal one
   uint32_t timeout_ms = 0;  // 0: the server's default
+  // Of the key that brought it; held while it runs. Null where no keys are asked for.
+  std::shared_ptr<auth::Permit> permit;
 };
 
 }  // namespace weft::gateway

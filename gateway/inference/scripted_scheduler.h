@@ -20,7 +20,7 @@ namespace weft::gateway {
 
 class ScriptedScheduler final : public v1::SchedulerService::Service {
  public:
-  static constexpr int kContext = 200;
+  static constexpr int kContext = 500;
 
   // A gateway's stream ends when the scheduler does. `port` 0 takes a free one.
   explicit ScriptedScheduler(int port = 0, uint64_t epoch = 1, uint32_t num_workers = 1)
@@ -58,6 +58,12 @@ class ScriptedScheduler final : public v1::SchedulerService::Service {
     v1::GatewayFrame frame = std::move(frames_.front());
     frames_.pop_front();
     return frame;
+  }
+
+  // That Next would give.
+  size_t num_frames() {
+    std::lock_guard lock(mutex_);
+    return frames_.size();
   }
 
   void Send(v1::SchedulerFrame frame) {

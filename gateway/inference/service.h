@@ -38,6 +38,7 @@ struct StartedRequest {
   std::unique_ptr<EventStream> events;
   int num_choices = 1;
   int prompt_tokens = 0;
+  std::shared_ptr<const std::vector<text::TokenId>> prompt;
   std::string model;  // the served name
 };
 
@@ -73,6 +74,10 @@ class Service {
                                                  const std::vector<int64_t>& tokens) const = 0;
   // The token's text for a client, U+FFFD for bytes that are no UTF-8.
   virtual std::string TokenText(const std::string& model, text::TokenId id) const = 0;
+
+  // For clients that tokenize themselves: a JSON object, in the terms of
+  // tokenizer_config.json.
+  virtual absl::StatusOr<std::string> TokenizerInfo(const std::string& model) const = 0;
 
   // OK when a request would be served now; else why not (/health, /readyz).
   virtual absl::Status Ready() const = 0;

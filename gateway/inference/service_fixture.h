@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "gateway/inference/model_router.h"
 #include "gateway/inference/model_service.h"
 #include "gateway/inference/scripted_scheduler.h"
 #include "text/test_models.h"
@@ -32,17 +33,21 @@ class ServiceFixture : public ::testing::Test {
     model_dir_.Write("chat_template.jinja",
                      "{{ bos_token }}{% for m in messages %}<|user|>{{ m.content }}{% endfor %}"
                      "{% if add_generation_prompt %}<|assistant|><think>\n{% endif %}");
-    auto model = LoadModel(model_dir_.dir(), {"tiny", "alias"});
+    auto model = LoadModel(model_dir_.dir(), {.names = {"tiny", "alias"}});
     if (!model.ok()) ADD_FAILURE() << model.status();
     model_ = *model;
     MakeService();
   }
 
   void MakeService(SessionOptions session = {.gateway_id = "test"}) {
-    service_.reset();
+    router_.reset();
     upstream_ = std::make_unique<Upstream>(
         UpstreamOptions{.address = scheduler_->address(), .session = std::move(session)}, metrics_);
-    service_ = std::make_unique<ModelService>(model_, ModelServiceOptions{}, *upstream_, counts_);
+    std::vector<std::unique_ptr<ModelService>> groups;
+    groups.push_back(
+        std::make_unique<ModelService>(model_, ModelServiceOptions{}, *upstream_, counts_));
+    service_ = groups[0].get();
+    router_ = std::make_unique<ModelRouter>(std::move(groups), metrics_);
     AwaitReady();
   }
 
@@ -98,6 +103,7 @@ class ServiceFixture : public ::testing::Test {
   // What a whole stream amounts to.
   struct Answer {
     std::vector<std::string> content, reasoning;
+    std::vector<ToolCallDelta> tool_calls;  // of all choices, put together
     std::vector<ChoiceFinished> finished;
     std::vector<TokenLogprob> logprobs;
     std::vector<PromptLogprob> prompt_logprobs;
@@ -130,6 +136,13 @@ class ServiceFixture : public ::testing::Test {
       answer.content[static_cast<size_t>(delta->index)] += delta->content;
       answer.reasoning[static_cast<size_t>(delta->index)] += delta->reasoning;
       answer.num_tokens += delta->num_tokens;
+      for (ToolCallDelta& call : delta->tool_calls) {
+        if (call.id.empty()) {
+          answer.tool_calls.back().arguments += call.arguments;
+        } else {
+          answer.tool_calls.push_back(std::move(call));
+        }
+      }
       for (auto& logprob : delta->logprobs) answer.logprobs.push_back(std::move(logprob));
     } else if (auto* finished = std::get_if<ChoiceFinished>(&event)) {
       answer.finished.push_back(*finished);
@@ -144,10 +157,11 @@ class ServiceFixture : public ::testing::Test {
   text::TinyModel model_dir_;
   std::shared_ptr<const Model> model_;
   Metrics metrics_{"gateway"};
-  GatewayMetrics counts_{metrics_};
+  GatewayMetrics counts_{metrics_, "tiny"};
   std::unique_ptr<ScriptedScheduler> scheduler_ = std::make_unique<ScriptedScheduler>();
   std::unique_ptr<Upstream> upstream_;
-  std::unique_ptr<ModelService> service_;
+  ModelService* service_ = nullptr;
+  std::unique_ptr<ModelRouter> router_;
 };
 
 }  // namespace weft::gateway

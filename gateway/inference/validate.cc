@@ -1,9 +1,12 @@
 #include "gateway/inference/validate.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <limits>
 #include <random>
+#include <set>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -107,6 +110,58 @@ absl::Status CheckBias(const GenerationOptions& o, const ModelLimits& limits) {
     }
   }
   return absl::OkStatus();
+}
+
+bool IsFunctionName(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxFunctionNameBytes &&
+         std::all_of(name.begin(), name.end(),
+                     [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '-'; });
+}
+
+absl::Status CheckTools(const ToolOptions& options) {
+  if (options.tools.size() > kMaxTools) {
+    return ParamError("tools", absl::StrFormat("tools may hold at most %d tools, got %d.",
+                                               kMaxTools, options.tools.size()));
+  }
+  size_t bytes = 0;
+  for (const Tool& tool : options.tools) bytes += tool.definition.size();
+  if (bytes > kMaxToolsBytes) {
+    return ParamError(
+        "tools", absl::StrFormat("The definitions of all tools together may be at most %d bytes "
+                                 "long, got %d.",
+                                 kMaxToolsBytes, bytes));
+  }
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < options.tools.size(); ++i) {
+    const std::string& name = options.tools[i].name;
+    const std::string param = absl::StrFormat("tools[%d].function.name", i);
+    if (!IsFunctionName(name)) {
+      return ParamError(param, absl::StrFormat("A function's name must be 1 to %d letters, digits, "
+                                               "underscores or hyphens.",
+                                               kMaxFunctionNameBytes));
+    }
+    if (!names.insert(name).second) {
+      return ParamError(param, absl::StrCat("Two tools are called ", name, "."));
+    }
+  }
+  if (options.choice == ToolChoice::kNamed && !names.contains(options.name)) {
+    return ParamError("tool_choice", "tool_choice names a function that is not among the tools.");
+  }
+  if (options.choice == ToolChoice::kRequired && names.empty()) {
+    return ParamError("tool_choice", "tool_choice is \"required\", but there are no tools.");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckEffort(const std::string& effort) {
+  constexpr std::string_view kEfforts[] = {"",       "none", "minimal", "low",
+                                           "medium", "high", "xhigh",   "max"};
+  if (std::find(std::begin(kEfforts), std::end(kEfforts), effort) != std::end(kEfforts)) {
+    return absl::OkStatus();
+  }
+  return ParamError(
+      "reasoning_effort",
+      "reasoning_effort must be one of none, minimal, low, medium, high, xhigh, max.");
 }
 
 uint64_t RandomSeed() {
@@ -264,6 +319,14 @@ absl::StatusOr<int> FitLength(const ResolvedOptions& options, size_t num_prompt_
   return max_tokens;
 }
 
+absl::Status ValidateTenant(const std::string& tenant) {
+  const bool is_visible =
+      std::all_of(tenant.begin(), tenant.end(), [](char c) { return c > ' ' && c <= '~'; });
+  if (is_visible && tenant.size() <= kMaxTenantBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrFormat(
+      "The tenant's name must be at most %d visible ASCII characters.", kMaxTenantBytes));
+}
+
 absl::Status ValidateChat(const ChatPrompt& prompt) {
   if (prompt.messages.empty()) {
     return ParamError("messages", "messages must hold at least one message.");
@@ -275,6 +338,8 @@ absl::Status ValidateChat(const ChatPrompt& prompt) {
                         "A message's role must be one of system, user, assistant, tool.");
     }
   }
+  if (auto s = CheckTools(prompt.tools); !s.ok()) return s;
+  if (auto s = CheckEffort(prompt.reasoning_effort); !s.ok()) return s;
   if (prompt.render.add_generation_prompt && prompt.render.continue_final_message) {
     return ParamError("continue_final_message",
                       "continue_final_message and add_generation_prompt cannot both be true.");

@@ -21,9 +21,14 @@ namespace weft::gateway {
 inline constexpr double kGreedyTemperature = 1e-5;
 inline constexpr double kMinTemperature = 0.01;
 inline constexpr double kMaxTemperature = 2;  // OpenAI's
-inline constexpr int kMaxStopStrings = 4;     // OpenAI's
+inline constexpr size_t kMaxTenantBytes = 128;
+// OpenAI's 4 are too few for evaluation harnesses, which send all ends of a task.
+inline constexpr int kMaxStopStrings = 32;
 inline constexpr size_t kMaxStopBytes = 1024;
-inline constexpr int kCompletionTokens = 16;  // OpenAI's default for completions
+inline constexpr size_t kMaxTools = 128;             // OpenAI's
+inline constexpr size_t kMaxToolsBytes = 256 << 10;  // of all definitions: they are prompt, too
+inline constexpr int kMaxFunctionNameBytes = 64;     // OpenAI's
+inline constexpr int kCompletionTokens = 16;         // OpenAI's default for completions
 
 struct ModelLimits {
   int max_context_tokens = 0;
@@ -63,7 +68,10 @@ absl::Status CheckPromptLength(size_t least_tokens, bool is_chat, const ModelLim
 absl::StatusOr<int> FitLength(const ResolvedOptions& options, size_t num_prompt_tokens,
                               const ModelLimits& limits);
 
-// Roles, and what a template cannot do.
+// Visible ASCII, and not too much of it; empty is a tenant, too.
+absl::Status ValidateTenant(const std::string& tenant);
+
+// Roles, what a template cannot do, and the size of the tools.
 absl::Status ValidateChat(const ChatPrompt& prompt);
 
 // Prompt ids of a client.

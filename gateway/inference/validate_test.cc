@@ -123,7 +123,7 @@ TEST(Validate, TheEdgesOfEveryRangeAreIn) {
   high.logprobs = 20;
   high.prompt_logprobs = 20;
   high.n = 8;
-  high.stop.assign(4, std::string(1024, 'x'));
+  high.stop.assign(kMaxStopStrings, std::string(1024, 'x'));
   for (const auto& options : {low, high}) {
     const auto resolved = Resolve(options);
     ASSERT_TRUE(resolved.ok()) << resolved.status();
@@ -245,6 +245,19 @@ TEST(Validate, ChatsNeedMessagesWithKnownRoles) {
   EXPECT_TRUE(ValidateChat(prompt).ok());
   prompt.render.continue_final_message = true;
   EXPECT_EQ(Payload(ValidateChat(prompt), kParamPayload), "continue_final_message");
+}
+
+TEST(Validate, ToolsAreBoundedInNumberAndSize) {
+  ChatPrompt prompt{.messages = {{.role = "user"}}};
+  prompt.tools.tools.assign(kMaxTools, {.definition = std::string(2048, 'x')});
+  for (size_t i = 0; i < kMaxTools; ++i) prompt.tools.tools[i].name = "f" + std::to_string(i);
+  EXPECT_TRUE(ValidateChat(prompt).ok());  // exactly kMaxToolsBytes
+  prompt.tools.tools[0].definition += 'x';
+  EXPECT_EQ(Payload(ValidateChat(prompt), kParamPayload), "tools");
+  EXPECT_THAT(std::string(ValidateChat(prompt).message()), HasSubstr("262145"));
+  prompt.tools.tools.assign(kMaxTools + 1, {.name = "f"});
+  EXPECT_EQ(Payload(ValidateChat(prompt), kParamPayload), "tools");
+  EXPECT_THAT(std::string(ValidateChat(prompt).message()), HasSubstr("at most 128"));
 }
 
 TEST(Validate, TokenPromptsHoldTheModelsIds) {

@@ -1,15 +1,26 @@
 #include "gateway/inference/work_pool.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <utility>
 
 #include "common/check.h"
 
 namespace weft::gateway {
+namespace {
 
-WorkPool::WorkPool(int num_threads, size_t max_waiting)
-    : max_waiting_(max_waiting), heavy_threads_free_(num_threads - 1) {
+// A third of what another thread gets where cores are short: enough for a long prompt to
+// come to its end beside a model that computes on them.
+constexpr int kHeavyNiceness = 5;
+
+}  // namespace
+
+WorkPool::WorkPool(int num_threads, size_t max_waiting) : max_waiting_(max_waiting) {
   WEFT_CHECK(num_threads >= 2);
-  for (int i = 0; i < num_threads; ++i) threads_.emplace_back([this] { Work(); });
+  for (int i = 0; i < num_threads; ++i) {
+    threads_.emplace_back([this, takes_heavy = i > 0] { Work(takes_heavy); });
+  }
 }
 
 WorkPool::~WorkPool() {
@@ -27,32 +38,28 @@ bool WorkPool::Run(Weight weight, std::function<void()> task) {
     if (light_.size() + heavy_.size() >= max_waiting_) return false;
     (weight == Weight::kLight ? light_ : heavy_).push_back(std::move(task));
   }
-  wake_.notify_one();
+  wake_.notify_all();  // one alone might be the one that may not take it
   return true;
 }
 
-bool WorkPool::HasTask() const {
-  return !light_.empty() || (!heavy_.empty() && heavy_threads_free_ > 0);
+bool WorkPool::HasTask(bool takes_heavy) const {
+  return !light_.empty() || (takes_heavy && !heavy_.empty());
 }
 
-void WorkPool::Work() {
+void WorkPool::Work(bool takes_heavy) {
+  // On Linux of this thread alone. It cannot be taken back, hence threads of its own.
+  if (takes_heavy) setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kHeavyNiceness);
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [this] { return HasTask() || (stopping_ && heavy_.empty()); });
-    if (!HasTask()) return;
-    const bool is_heavy = light_.empty();
-    auto& queue = is_heavy ? heavy_ : light_;
+    wake_.wait(lock, [&] { return HasTask(takes_heavy) || stopping_; });
+    if (!HasTask(takes_heavy)) return;
+    auto& queue = light_.empty() ? heavy_ : light_;
     std::function<void()> task = std::move(queue.front());
     queue.pop_front();
-    if (is_heavy) --heavy_threads_free_;
     lock.unlock();
     task();
     task = nullptr;  // what it holds goes before the lock comes
     lock.lock();
-    if (is_heavy) {
-      ++heavy_threads_free_;
-      wake_.notify_all();
-    }
   }
 }
 

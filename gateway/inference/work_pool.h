@@ -1,6 +1,7 @@
 // A few threads for work that would hold up a network thread: templates,
-// tokenizing. Heavy work never takes the last thread, so that a prompt of a
-// megabyte delays no short one.
+// tokenizing. Heavy work never takes the first thread, so that a prompt of a
+// megabyte delays no short one; and the threads that take it stand behind all others
+// for a core, so that it delays no stream.
 //
 // Thread safety: any thread, at once.
 #pragma once
@@ -26,15 +27,14 @@ class WorkPool {
   [[nodiscard]] bool Run(Weight weight, std::function<void()> task);
 
  private:
-  void Work();
-  bool HasTask() const;
+  void Work(bool takes_heavy);
+  bool HasTask(bool takes_heavy) const;
 
   const size_t max_waiting_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<std::function<void()>> light_;
   std::deque<std::function<void()>> heavy_;
-  int heavy_threads_free_;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

@@ -1,6 +1,8 @@
 #include "gateway/inference/work_pool.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <future>
@@ -25,6 +27,23 @@ TEST(WorkPool, LightWorkPassesHeavyWorkThatBlocks) {
   ASSERT_TRUE(pool.Run(Weight::kLight, [&light] { light.set_value(); }));
   EXPECT_EQ(light.get_future().wait_for(std::chrono::seconds(10)), std::future_status::ready);
   EXPECT_LE(num_heavy, 1);
+  release.set_value();
+}
+
+TEST(WorkPool, HeavyWorkStandsBehindOtherThreads) {
+  const auto niceness = [] { return getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())); };
+  std::promise<int> heavy, light;
+  std::promise<void> release;
+  auto released = release.get_future().share();
+  WorkPool pool(2, 100);
+  ASSERT_TRUE(pool.Run(Weight::kHeavy, [&, released] {
+    heavy.set_value(niceness());
+    released.wait();
+  }));
+  EXPECT_GT(heavy.get_future().get(), niceness());
+  ASSERT_TRUE(pool.Run(Weight::kLight, [&] { light.set_value(niceness()); }));
+  EXPECT_EQ(light.get_future().get(), niceness());
+  EXPECT_EQ(niceness(), getpriority(PRIO_PROCESS, static_cast<id_t>(getpid())));
   release.set_value();
 }
 

@@ -16,7 +16,9 @@
 #include "gateway/openai/error.h"
 #include "gateway/openai/generation.h"
 #include "gateway/openai/json_writer.h"
+#include "gateway/openai/openapi.h"
 #include "gateway/openai/request.h"
+#include "gateway/playground/playground.h"
 
 namespace weft::openai {
 namespace {
@@ -31,27 +33,50 @@ constexpr size_t kMaxWaiting = 256;
 
 constexpr std::string_view kChat = "/v1/chat/completions";
 constexpr std::string_view kCompletions = "/v1/completions";
+constexpr std::string_view kResponses = "/v1/responses";
+constexpr std::string_view kResponse = "/v1/responses/{id}";  // and what would lie below it
 constexpr std::string_view kModels = "/v1/models";
 constexpr std::string_view kModel = "/v1/models/{id}";
 constexpr std::string_view kTokenize = "/tokenize";
 constexpr std::string_view kDetokenize = "/detokenize";
+constexpr std::string_view kTokenizerInfo = "/tokenizer_info";
 constexpr std::string_view kHealth = "/health";
 constexpr std::string_view kVersionRoute = "/version";
+constexpr std::string_view kOpenApi = "/openapi.json";
+
+constexpr std::string_view kRoutes[] = {kChat,          kCompletions, kResponses,    kResponse,
+                                        kModels,        kModel,       kTokenize,     kDetokenize,
+                                        kTokenizerInfo, kHealth,      kVersionRoute, kOpenApi};
+
+// What needs no key where keys are asked for: all else does.
+constexpr std::string_view kOpenRoutes[] = {kHealth, playground::kPage, playground::kFile};
 
 constexpr std::string_view kModelPrefix = "/v1/models/";
+constexpr std::string_view kResponsePrefix = "/v1/responses/";
 
 // The route's template; empty if there is none.
 std::string_view FindRoute(std::string_view path) {
-  for (const std::string_view route :
-       {kChat, kCompletions, kModels, kTokenize, kDetokenize, kHealth, kVersionRoute}) {
+  for (const std::string_view route : kRoutes) {
     if (path == route) return route;
   }
   if (path.size() > kModelPrefix.size() && path.starts_with(kModelPrefix)) return kModel;
+  if (path.starts_with(kResponsePrefix)) return kResponse;
   return {};
 }
 
+bool IsOpen(std::string_view route) {
+  return std::find(std::begin(kOpenRoutes), std::end(kOpenRoutes), route) != std::end(kOpenRoutes);
+}
+
+std::optional<Endpoint> Generates(std::string_view route) {
+  if (route == kChat) return Endpoint::kChat;
+  if (route == kCompletions) return Endpoint::kCompletion;
+  if (route == kResponses) return Endpoint::kResponse;
+  return std::nullopt;
+}
+
 bool TakesBody(std::string_view route) {
-  return route == kChat || route == kCompletions || route == kTokenize || route == kDetokenize;
+  return Generates(route) || route == kTokenize || route == kDetokenize;
 }
 
 // application/json and kin, in UTF-8. Absent is taken for it.
@@ -77,19 +102,6 @@ bool IsJson(std::string_view content_type) {
   return http::EqualsIgnoreCase(parameter, "utf-8") || http::EqualsIgnoreCase(parameter, "utf8");
 }
 
-HttpResponse Preflight(const HttpRequest& request, std::string_view allow) {
-  HttpResponse response{.status = 204};
-  response.headers.emplace_back("Allow", allow);
-  response.headers.emplace_back("Access-Control-Allow-Methods", allow);
-  // "*" would not cover Authorization. What the browser wants to send is no secret.
-  const std::string_view wanted = request.Header("access-control-request-headers");
-  response.headers.emplace_back(
-      "Access-Control-Allow-Headers",
-      wanted.empty() ? "authorization, content-type, x-request-id" : wanted);
-  response.headers.emplace_back("Access-Control-Max-Age", "86400");
-  return response;
-}
-
 void AppendModel(std::string& out, const gateway::ModelInfo& model) {
   out += "{\"id\":";
   AppendQuotedBytes(out, model.id);
@@ -106,10 +118,22 @@ void AppendModel(std::string& out, const gateway::ModelInfo& model) {
   out += '}';
 }
 
-HttpResponse Models(const gateway::Service& service) {
+using Models = std::vector<gateway::ModelInfo>;
+
+// What the caller may see of what is served. A null caller: nobody was asked for a key.
+Models VisibleModels(const gateway::Service& service, const auth::Caller* caller) {
+  return caller == nullptr ? service.Models() : caller->Visible(service.Models());
+}
+
+absl::Status ResolveModel(const gateway::Service& service, const auth::Caller* caller,
+                          std::string& model) {
+  return caller == nullptr ? absl::OkStatus() : caller->ResolveModel(service, model);
+}
+
+HttpResponse ListModels(const Models& models) {
   std::string body = "{\"object\":\"list\",\"data\":[";
   bool first = true;
-  for (const gateway::ModelInfo& model : service.Models()) {
+  for (const gateway::ModelInfo& model : models) {
     if (!std::exchange(first, false)) body += ',';
     AppendModel(body, model);
   }
@@ -117,8 +141,8 @@ HttpResponse Models(const gateway::Service& service) {
   return {.body = std::move(body)};
 }
 
-HttpResponse OneModel(const gateway::Service& service, const std::string& id) {
-  for (const gateway::ModelInfo& model : service.Models()) {
+HttpResponse OneModel(const Models& models, const std::string& id) {
+  for (const gateway::ModelInfo& model : models) {
     if (model.id != id) continue;
     HttpResponse response;
     AppendModel(response.body, model);
@@ -130,9 +154,13 @@ HttpResponse OneModel(const gateway::Service& service, const std::string& id) {
   return ErrorResponse(status);
 }
 
-HttpResponse Tokenize(const gateway::Service& service, const std::string& body) {
+HttpResponse Tokenize(const gateway::Service& service, std::shared_ptr<auth::Permit> permit,
+                      const std::string& body) {
   absl::StatusOr<TokenizeCall> call = ParseTokenize(body);
   if (!call.ok()) return ErrorResponse(call.status());
+  const auth::Caller* caller = permit == nullptr ? nullptr : &permit->caller();
+  if (auto s = ResolveModel(service, caller, call->request.model); !s.ok()) return ErrorResponse(s);
+  call->request.permit = std::move(permit);
   const absl::StatusOr<std::vector<text::TokenId>> tokens = service.Tokenize(call->request);
   if (!tokens.ok()) return ErrorResponse(tokens.status());
   int max_model_len = 0;
@@ -167,15 +195,27 @@ HttpResponse Tokenize(const gateway::Service& service, const std::string& body) 
   return response;
 }
 
-HttpResponse Detokenize(const gateway::Service& service, const std::string& body) {
-  const absl::StatusOr<DetokenizeCall> call = ParseDetokenize(body);
+HttpResponse Detokenize(const gateway::Service& service, const auth::Permit* permit,
+                        const std::string& body) {
+  absl::StatusOr<DetokenizeCall> call = ParseDetokenize(body);
   if (!call.ok()) return ErrorResponse(call.status());
+  const auth::Caller* caller = permit == nullptr ? nullptr : &permit->caller();
+  if (auto s = ResolveModel(service, caller, call->model); !s.ok()) return ErrorResponse(s);
   const absl::StatusOr<std::string> text = service.Detokenize(call->model, call->tokens);
   if (!text.ok()) return ErrorResponse(text.status());
   HttpResponse response{.body = "{\"prompt\":"};
   AppendQuotedBytes(response.body, *text);
   response.body += '}';
   return response;
+}
+
+HttpResponse TokenizerInfo(const gateway::Service& service, const auth::Caller* caller,
+                           const HttpRequest& request) {
+  std::string model = request.Parameter("model");
+  if (auto s = ResolveModel(service, caller, model); !s.ok()) return ErrorResponse(s);
+  absl::StatusOr<std::string> info = service.TokenizerInfo(model);
+  if (!info.ok()) return ErrorResponse(info.status());
+  return {.body = *std::move(info)};
 }
 
 // An answer that a pool thread makes.
@@ -225,7 +265,8 @@ HttpResponse MethodNotAllowed(const HttpRequest& request, std::string_view allow
 
 }  // namespace
 
-Api::Api(gateway::Service& service) : service_(service), pool_(kPoolThreads, kMaxWaiting) {}
+Api::Api(gateway::Service& service, ApiOptions options)
+    : service_(service), options_(std::move(options)), pool_(kPoolThreads, kMaxWaiting) {}
 
 http::Handler Api::handler() {
   return [this](HttpRequest request, http::Waker waker) {
@@ -234,19 +275,47 @@ http::Handler Api::handler() {
 }
 
 http::Routed Api::Route(HttpRequest request, http::Waker waker) {
-  const std::string_view route = FindRoute(request.path);
+  std::string_view route = FindRoute(request.path);
+  if (route.empty() && options_.has_playground) route = playground::FindRoute(request.path);
+  std::string headers = options_.cors.HeadersFor(request);
+  std::shared_ptr<const auth::Caller> caller;
+  const bool asks_for_key =
+      options_.access != nullptr && !IsOpen(route) && request.method != "OPTIONS";
+  if (asks_for_key) {
+    const std::string_view azure = request.Header("api-key");
+    auto identified = options_.access->Identify(
+        request.Header("authorization"), azure.empty() ? request.Header("x-api-key") : azure);
+    if (!identified.ok()) {
+      return {.exchange = http::Answer(ErrorResponse(identified.status())),
+              .route = route.empty() ? http::kOtherRoute : route,
+              .headers = std::move(headers)};
+    }
+    caller = *std::move(identified);
+  }
+  http::Routed routed = Dispatch(route, std::move(request), caller, std::move(waker));
+  if (caller != nullptr) headers += caller->RateLimitHeaders();
+  routed.headers = std::move(headers);
+  return routed;
+}
+
+http::Routed Api::Dispatch(std::string_view route, HttpRequest request,
+                           std::shared_ptr<const auth::Caller> caller, http::Waker waker) {
   const bool takes_body = TakesBody(route);
   const std::string_view allow = route.empty() ? "GET, HEAD, POST, OPTIONS"
                                  : takes_body  ? "POST, OPTIONS"
                                                : "GET, HEAD, OPTIONS";
   const auto answer = [&](HttpResponse response) {
-    return http::Routed{http::Answer(std::move(response)),
-                        route.empty() ? http::kOtherRoute : route};
+    return http::Routed{.exchange = http::Answer(std::move(response)),
+                        .route = route.empty() ? http::kOtherRoute : route};
   };
-  if (request.method == "OPTIONS") return answer(Preflight(request, allow));
+  if (request.method == "OPTIONS") return answer(options_.cors.Preflight(request, allow));
   if (route.empty()) {
     return answer(ErrorResponse(
         404, absl::StrCat("There is no ", request.method, " ", request.path, "."), "unknown_url"));
+  }
+  if (route == kResponse) {
+    return answer(
+        ErrorResponse(404, "This server stores no responses: there is none to go back to."));
   }
   if (takes_body ? request.method != "POST" : request.method != "GET" && request.method != "HEAD") {
     return answer(MethodNotAllowed(request, allow));
@@ -254,22 +323,42 @@ http::Routed Api::Route(HttpRequest request, http::Waker waker) {
   if (takes_body && !IsJson(request.Header("content-type"))) {
     return answer(ErrorResponse(415, "Content-Type must be application/json, in UTF-8."));
   }
-  if (route == kChat || route == kCompletions) {
-    return {MakeGeneration(route == kChat ? Endpoint::kChat : Endpoint::kCompletion, service_,
-                           pool_, std::move(request), std::move(waker)),
-            route};
+  Sender sender;
+  if (!options_.tenant_header.empty()) sender.tenant = request.Header(options_.tenant_header);
+  if (caller != nullptr) {
+    sender.tenant = caller->entry().tenant.value_or(std::move(sender.tenant));
+    if (takes_body) {
+      auto permit = caller->Enter();
+      if (!permit.ok()) return answer(ErrorResponse(permit.status()));
+      sender.permit = *std::move(permit);
+    }
+  }
+  if (const auto endpoint = Generates(route)) {
+    return {.exchange = MakeGeneration(*endpoint, service_, pool_, std::move(request),
+                                       std::move(sender), std::move(waker)),
+            .route = route};
   }
   if (route == kTokenize || route == kDetokenize) {
-    auto make = [this, route, body = std::move(request.body)] {
-      return route == kTokenize ? Tokenize(service_, body) : Detokenize(service_, body);
+    auto make = [this, route, permit = sender.permit, body = std::move(request.body)] {
+      return route == kTokenize ? Tokenize(service_, permit, body)
+                                : Detokenize(service_, permit.get(), body);
     };
-    return {std::make_unique<PooledAnswer>(pool_, std::move(make), std::move(waker)), route};
+    return {.exchange = std::make_unique<PooledAnswer>(pool_, std::move(make), std::move(waker)),
+            .route = route};
   }
-  if (route == kModels) return answer(Models(service_));
-  if (route == kModel) return answer(OneModel(service_, request.path.substr(kModelPrefix.size())));
+  if (route == playground::kPage || route == playground::kFile) {
+    return answer(playground::Respond(request));
+  }
+  if (route == kModels) return answer(ListModels(VisibleModels(service_, caller.get())));
+  if (route == kModel) {
+    return answer(
+        OneModel(VisibleModels(service_, caller.get()), request.path.substr(kModelPrefix.size())));
+  }
+  if (route == kTokenizerInfo) return answer(TokenizerInfo(service_, caller.get(), request));
   if (route == kVersionRoute) {
     return answer({.body = absl::StrCat("{\"version\":\"", std::string(kVersion), "\"}")});
   }
+  if (route == kOpenApi) return answer({.body = std::string(OpenApiDocument())});
   const absl::Status ready = service_.Ready();
   if (!ready.ok()) {
     return answer(ErrorResponse(absl::UnavailableError(ready.message())));
@@ -277,10 +366,10 @@ http::Routed Api::Route(HttpRequest request, http::Waker waker) {
   return answer({.body = "{\"status\":\"ok\"}"});
 }
 
-void ConfigureHttp(http::HttpOptions& options) {
-  options.common_headers =
-      "Access-Control-Allow-Origin: *\r\n"
-      "Access-Control-Expose-Headers: x-request-id, retry-after, retry-after-ms\r\n";
+std::span<const std::string_view> Routes() { return kRoutes; }
+
+void ConfigureHttp(http::HttpOptions& options, const Cors& cors) {
+  options.common_headers = cors.CommonHeaders();
   options.render_refusal = [](const http::HttpRefusal& refusal) {
     return ErrorResponse(refusal.status, refusal.message);
   };

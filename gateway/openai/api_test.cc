@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "gateway/http/http_metrics.h"
 #include "gateway/http/raw_client.h"
 #include "gateway/openai/scripted_service.h"
 #include "gmock/gmock.h"
@@ -246,6 +247,28 @@ TEST_F(ApiTest, WhatTheServiceRefusesKeepsItsFieldAndCode) {
   EXPECT_EQ(error.at("code"), "context_length_exceeded");
 }
 
+TEST_F(ApiTest, AResponseIsAnsweredWholeAndInEvents) {
+  service.play = [](Script& script) {
+    script.Push(gateway::Delta{.content = "Hi", .reasoning = "hm", .num_tokens = 2});
+    script.Finish();
+    script.Complete(5, 3);
+  };
+  const json::value body = Body(Ask("/v1/responses", R"({"input":"hello"})"));
+  EXPECT_EQ(body.at("object"), "response");
+  EXPECT_EQ(body.at("output").at(1).at("content").at(0).at("text"), "Hi");
+  client->Send(Post("/v1/responses", R"({"input":"hello","stream":true})"));
+  EXPECT_THAT(ReadStream(),
+              AllOf(HasSubstr("event: response.created\ndata: "),
+                    HasSubstr("event: response.completed\ndata: "), Not(HasSubstr("[DONE]"))));
+}
+
+TEST_F(ApiTest, NoResponseIsStored) {
+  for (const char* method : {"GET", "DELETE", "POST"}) {
+    EXPECT_THAT(Get("/v1/responses/resp_1", method),
+                AllOf(StartsWith("HTTP/1.1 404"), HasSubstr("stores no responses")));
+  }
+}
+
 // A client that leaves, at every stage of its request.
 struct DisconnectTest : ApiTest {};
 
@@ -370,6 +393,15 @@ TEST_F(ApiTest, TokenizesAndBack) {
   EXPECT_THAT(Ask("/tokenize", R"({})"), StartsWith("HTTP/1.1 400"));
 }
 
+TEST_F(ApiTest, TellsOfTheTokenizer) {
+  EXPECT_EQ(Body(Get("/tokenizer_info")).at("eos_token"), "<eos>");
+  EXPECT_EQ(Body(Get("/tokenizer_info?x=y&model=demo%201")).at("eos_token"), "<eos>");
+  EXPECT_EQ(Body(Get("/tokenizer_info?model=demo+1&models=b")).at("eos_token"), "<eos>");
+  EXPECT_THAT(Get("/tokenizer_info?model=other"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(Get("/tokenizer_info?model=%zz"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(Ask("/tokenizer_info", "{}"), StartsWith("HTTP/1.1 405"));
+}
+
 TEST_F(ApiTest, HealthFollowsTheService) {
   EXPECT_THAT(Get("/health"), StartsWith("HTTP/1.1 200"));
   service.ready = absl::UnavailableError("no worker yet");
@@ -393,6 +425,28 @@ TEST_F(ApiTest, WrongPathMethodAndTypeAreToldApart) {
       "POST /v1/completions HTTP/1.1\r\nHost: a\r\n"
       "Content-Type: application/json; charset=utf-16\r\nContent-Length: 2\r\n\r\n{}");
   EXPECT_THAT(client->ReadAnswer(), StartsWith("HTTP/1.1 415"));
+}
+
+TEST_F(ApiTest, APageForPeopleStandsAtTheRoot) {
+  const std::string page = Get("/");
+  EXPECT_THAT(page, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(page, HasSubstr("Content-Type: text/html; charset=utf-8\r\n"));
+  EXPECT_THAT(page, HasSubstr("Content-Security-Policy: default-src 'none'; "));
+  EXPECT_THAT(page, HasSubstr("<!doctype html>"));
+  EXPECT_THAT(Get("/playground/main.js"), StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(Get("/playground/none.js"), StartsWith("HTTP/1.1 404 "));
+  EXPECT_THAT(Get("/", "POST"), AllOf(StartsWith("HTTP/1.1 405 "), HasSubstr("Allow: GET, HEAD")));
+  client->Send("GET / HTTP/1.1\r\nHost: a\r\nIf-None-Match: *\r\n\r\n");
+  EXPECT_THAT(client->ReadUntil("\r\n\r\n"),
+              AllOf(StartsWith("HTTP/1.1 304 Not Modified\r\n"), Not(HasSubstr("Content-Length"))));
+}
+
+TEST_F(ApiTest, ThePageCanBeSwitchedOff) {
+  Api without(service, {.has_playground = false});
+  for (const char* path : {"/", "/playground/main.js"}) {
+    http::HttpRequest request{.method = "GET", .path = path};
+    EXPECT_EQ(without.handler()(request, [] {}).route, http::kOtherRoute);
+  }
 }
 
 TEST_F(ApiTest, HeadHasNoBodyAndOptionsServesBrowsers) {
@@ -434,6 +488,72 @@ TEST_F(ApiTest, RoutesAreCountedByTemplate) {
                     HasSubstr("weft_gateway_http_requests_total{code=\"404\",route=\"other\"} 1"),
                     HasSubstr("weft_gateway_http_request_duration_seconds_count"
                               "{route=\"/v1/models/{id}\"} 2")));
+}
+
+// ---- access ----
+
+struct GuardedApiTest : ApiTest {
+  void SetUp() override {
+    access = auth::Access::Start({.api_keys = {"key"}}, metrics).value_or(nullptr);
+    ASSERT_NE(access, nullptr);
+    cors = *Cors::Parse({"https://a.example"});
+    guarded = std::make_unique<Api>(
+        service, ApiOptions{.tenant_header = "x-tenant", .access = access.get(), .cors = cors});
+    http::HttpOptions options{.host = "127.0.0.1", .port = 0, .threads = 1};
+    ConfigureHttp(options, cors);
+    server = *http::HttpServer::Start(options, metrics, guarded->handler());
+    client = std::make_unique<http::RawClient>(server->port());
+  }
+  void TearDown() override { server.reset(); }
+
+  std::unique_ptr<auth::Access> access;
+  Cors cors;
+  std::unique_ptr<Api> guarded;
+};
+
+TEST_F(GuardedApiTest, EveryRouteButHealthAsksForAKey) {
+  for (const char* path : {"/v1/models", "/v1/models/demo", "/version", "/tokenizer_info",
+                           "/v1/chat/completions", "/tokenize", "/nowhere"}) {
+    const std::string answer = Get(path);
+    EXPECT_THAT(answer, StartsWith("HTTP/1.1 401 ")) << path;
+    EXPECT_THAT(answer, HasSubstr("WWW-Authenticate: Bearer\r\n"));
+    EXPECT_EQ(Body(answer).at("error").at("code"), "invalid_api_key");
+  }
+  EXPECT_THAT(Get("/health"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_EQ(service.num_started(), 0);
+}
+
+TEST_F(GuardedApiTest, AKeyWithoutATenantLeavesItToTheHeader) {
+  client->Send(
+      Post("/v1/chat/completions", kHello, "Authorization: Bearer key\r\nX-Tenant: t\r\n"));
+  EXPECT_EQ(service.request().tenant, "t");
+  EXPECT_NE(service.request().permit, nullptr);
+}
+
+TEST_F(GuardedApiTest, OneOriginIsEchoedAndOthersAreNot) {
+  const auto ask = [this](const char* method, const std::string& origin) {
+    client->Send(
+        absl::StrCat(method, " /v1/models HTTP/1.1\r\nHost: a\r\nOrigin: ", origin, "\r\n\r\n"));
+    return std::string_view(method) == "OPTIONS" ? client->ReadUntil("\r\n\r\n")
+                                                 : client->ReadAnswer();
+  };
+  for (const char* method : {"OPTIONS", "GET"}) {
+    EXPECT_THAT(ask(method, "https://a.example"),
+                AllOf(HasSubstr("Access-Control-Allow-Origin: https://a.example\r\n"),
+                      HasSubstr("Vary: Origin\r\n")));
+    EXPECT_THAT(ask(method, "https://b.example"),
+                AllOf(Not(HasSubstr("Access-Control-Allow")), HasSubstr("Vary: Origin\r\n")));
+  }
+}
+
+TEST(Cors, TakesOriginsAsBrowsersWriteThem) {
+  EXPECT_TRUE(Cors::Parse({"https://a.example:8443,http://localhost", "https://b.example"}).ok());
+  EXPECT_EQ(Cors::Parse({"none"})->CommonHeaders(), "");
+  EXPECT_THAT(Cors::Parse({"*"})->CommonHeaders(), HasSubstr("Allow-Origin: *\r\n"));
+  for (const char* bad : {"", "a.example", "https://", "https://a.example/", "https://*.example",
+                          "HTTPS://a.example", "*,https://a.example", "none,*", "https://a b"}) {
+    EXPECT_FALSE(Cors::Parse({bad}).ok()) << bad;
+  }
 }
 
 }  // namespace

@@ -6,37 +6,12 @@
 namespace weft::openai {
 namespace {
 
-using gateway::Logprob;
 using gateway::TokenLogprob;
 
-// "token":"...","logprob":-0.1,"bytes":[...]
-void AppendLogprobFields(std::string& out, const Logprob& logprob) {
-  out += "\"token\":";
-  AppendQuotedBytes(out, logprob.token);
-  out += ",\"logprob\":";
-  AppendLogprob(out, logprob.logprob);
-  out += ",\"bytes\":[";
-  for (size_t i = 0; i < logprob.token.size(); ++i) {
-    if (i > 0) out += ',';
-    AppendInt(out, static_cast<unsigned char>(logprob.token[i]));
-  }
-  out += ']';
-}
-
 void AppendLogprobs(std::string& out, const std::vector<TokenLogprob>& logprobs) {
-  out += ",\"logprobs\":{\"content\":[";
-  for (size_t i = 0; i < logprobs.size(); ++i) {
-    out += i > 0 ? ",{" : "{";
-    AppendLogprobFields(out, logprobs[i].token);
-    out += ",\"top_logprobs\":[";
-    for (size_t k = 0; k < logprobs[i].top.size(); ++k) {
-      out += k > 0 ? ",{" : "{";
-      AppendLogprobFields(out, logprobs[i].top[k]);
-      out += '}';
-    }
-    out += "]}";
-  }
-  out += "],\"refusal\":null}";
+  out += ",\"logprobs\":{\"content\":";
+  AppendTokenLogprobs(out, logprobs);
+  out += ",\"refusal\":null}";
 }
 
 // vLLM and its clients have called it both.
@@ -47,11 +22,37 @@ void AppendReasoning(std::string& out, std::string_view reasoning) {
   AppendQuoted(out, reasoning);
 }
 
+// "function":{"name":"...","arguments":"..."}
+void AppendFunction(std::string& out, std::string_view name, std::string_view arguments) {
+  out += "\"function\":{";
+  if (!name.empty()) {
+    out += "\"name\":";
+    AppendQuoted(out, name);
+    out += ',';
+  }
+  out += "\"arguments\":";
+  AppendQuoted(out, arguments);
+  out += '}';
+}
+
+// The first part of a call has its id and name.
+void AppendCallPart(std::string& out, const gateway::ToolCallDelta& part) {
+  out += "\"tool_calls\":[{\"index\":";
+  AppendInt(out, part.call);
+  if (!part.id.empty()) {
+    out += ",\"id\":";
+    AppendQuoted(out, part.id);
+    out += ",\"type\":\"function\"";
+  }
+  out += ',';
+  AppendFunction(out, part.name, part.arguments);
+  out += "}]";
+}
+
 }  // namespace
 
 ChatChunks::ChatChunks(const AnswerHead& head, const StreamOptions& options, int num_choices)
-    : ChunkWriter(head, "chat.completion.chunk", options),
-      has_role_(static_cast<size_t>(num_choices)) {}
+    : Chunks(head, "chat.completion.chunk", options), has_role_(static_cast<size_t>(num_choices)) {}
 
 void ChatChunks::Role(std::string& out, int index) {
   if (has_role_[static_cast<size_t>(index)]) return;
@@ -84,12 +85,19 @@ void ChatChunks::Delta(std::string& out, const gateway::Delta& delta) {
     out += '}';
     logprobs_and_close();
   }
-  const bool counts_only =
-      delta.reasoning.empty() && (logprobs || (continuous_usage() && delta.num_tokens > 0));
+  const bool counts_only = delta.reasoning.empty() && delta.tool_calls.empty() &&
+                           (logprobs || (continuous_usage() && delta.num_tokens > 0));
   if (!delta.content.empty() || counts_only) {
     Open(out, delta.index);
     out += ",\"delta\":{\"content\":";
     AppendQuoted(out, delta.content);
+    out += '}';
+    logprobs_and_close();
+  }
+  for (const gateway::ToolCallDelta& part : delta.tool_calls) {
+    Open(out, delta.index);
+    out += ",\"delta\":{";
+    AppendCallPart(out, part);
     out += '}';
     logprobs_and_close();
   }
@@ -105,12 +113,28 @@ void ChatChunks::Finished(std::string& out, const gateway::ChoiceFinished& finis
 
 void AppendChatChoice(std::string& out, const CollectedChoice& choice) {
   out += ",\"message\":{\"role\":\"assistant\",\"content\":";
-  AppendQuoted(out, choice.content);
+  if (choice.content.empty() && !choice.tool_calls.empty()) {
+    out += "null";
+  } else {
+    AppendQuoted(out, choice.content);
+  }
   out += ",\"refusal\":null,";
   if (choice.reasoning.empty()) {
     out += "\"reasoning_content\":null,\"reasoning\":null";
   } else {
     AppendReasoning(out, choice.reasoning);
+  }
+  if (!choice.tool_calls.empty()) {
+    out += ",\"tool_calls\":";
+    for (size_t i = 0; i < choice.tool_calls.size(); ++i) {
+      const text::ToolCall& call = choice.tool_calls[i];
+      out += i > 0 ? ",{\"id\":" : "[{\"id\":";
+      AppendQuoted(out, call.id);
+      out += ",\"type\":\"function\",";
+      AppendFunction(out, call.name, call.arguments);
+      out += '}';
+    }
+    out += ']';
   }
   out += '}';
   if (choice.logprobs) {

@@ -5,13 +5,14 @@
 #include <string_view>
 #include <vector>
 
-#include "gateway/openai/format.h"
+#include "gateway/openai/chunks.h"
+#include "gateway/openai/whole_answer.h"
 
 namespace weft::openai {
 
 // A choice's first chunk names the role. It is held until the choice has its first
 // token: benchmarks take the first chunk's arrival for the time to first token.
-class ChatChunks : public ChunkWriter {
+class ChatChunks : public Chunks {
  public:
   ChatChunks(const AnswerHead& head, const StreamOptions& options, int num_choices);
 

@@ -95,7 +95,7 @@ void AppendLogprobs(std::string& out, const Echo& echo, std::span<const TokenLog
 
 CompletionChunks::CompletionChunks(const AnswerHead& head, const StreamOptions& options,
                                    int num_choices, std::vector<std::string> echo)
-    : ChunkWriter(head, "text_completion", options), choices_(static_cast<size_t>(num_choices)) {
+    : Chunks(head, "text_completion", options), choices_(static_cast<size_t>(num_choices)) {
   for (size_t i = 0; i < std::min(choices_.size(), echo.size()); ++i) {
     choices_[i].text_offset = NumCharacters(echo[i]);
     choices_[i].echo = std::move(echo[i]);

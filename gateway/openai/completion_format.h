@@ -5,11 +5,12 @@
 #include <string>
 #include <vector>
 
-#include "gateway/openai/format.h"
+#include "gateway/openai/chunks.h"
+#include "gateway/openai/whole_answer.h"
 
 namespace weft::openai {
 
-class CompletionChunks : public ChunkWriter {
+class CompletionChunks : public Chunks {
  public:
   CompletionChunks(const AnswerHead& head, const StreamOptions& options, int num_choices,
                    std::vector<std::string> echo);

@@ -32,6 +32,8 @@ std::string_view ErrorType(int http_status) {
       return "request_cancelled";
     case 501:
       return "not_implemented_error";
+    case 505:  // the one 5xx that is the client's fault
+      return "invalid_request_error";
     default:
       return http_status < 500 ? "invalid_request_error" : "server_error";
   }
@@ -106,6 +108,7 @@ std::string ErrorBody(const absl::Status& status) {
 
 http::HttpResponse ErrorResponse(const absl::Status& status, absl::Duration retry_after) {
   http::HttpResponse response{.status = HttpStatus(status.code()), .body = ErrorBody(status)};
+  if (response.status == 401) response.headers.emplace_back("WWW-Authenticate", "Bearer");
   if (response.status != 429 && response.status != 503) return response;
   int64_t ms = absl::ToInt64Milliseconds(retry_after);
   if (ms <= 0 && !absl::SimpleAtoi(Payload(status, gateway::kRetryAfterPayload), &ms)) ms = 0;

@@ -45,6 +45,12 @@ TEST(Error, BodyHasOpenAisFourFields) {
   EXPECT_TRUE(json::parse(ErrorBody(absl::InternalError("x"))).at("error").at("param").is_null());
 }
 
+TEST(Error, AVersionThatIsNotSpokenIsTheClientsFault) {
+  EXPECT_EQ(json::parse(ErrorResponse(505, "x").body).at("error").at("type"),
+            "invalid_request_error");
+  EXPECT_EQ(json::parse(ErrorResponse(500, "x").body).at("error").at("type"), "server_error");
+}
+
 TEST(Error, OverloadAlwaysSaysWhenToComeBack) {
   absl::Status status = absl::UnavailableError("full");
   EXPECT_EQ(Header(ErrorResponse(status), "Retry-After"), "1");

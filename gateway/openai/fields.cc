@@ -1,11 +1,15 @@
 #include "gateway/openai/fields.h"
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <boost/json/array.hpp>
 #include <boost/json/value.hpp>
+#include <cmath>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gateway/openai/error.h"
 
 namespace weft::openai {
@@ -65,7 +69,11 @@ std::string Wanted(std::string_view wanted, const json::value& got) {
 void Fields::Int(std::string_view name, int64_t& out) {
   const json::value* value = Get(name);
   if (!value || ReadInt(*value, out)) return;
-  if (value->is_uint64()) return Fail(name, "is beyond 64 bits");
+  // An integer beyond 2^64 has become a double.
+  constexpr double kTwoTo63 = 9223372036854775808.0;
+  if (value->is_uint64() || (value->is_double() && std::abs(value->get_double()) >= kTwoTo63)) {
+    return Fail(name, "is beyond 64 bits");
+  }
   Fail(name, Wanted("an integer", *value));
 }
 
@@ -157,6 +165,12 @@ void Fields::Unsupported(std::string_view name) {
   if (!without_effect) Fail(name, "is not supported");
 }
 
+std::vector<std::string> Fields::Known() const {
+  std::vector<std::string> known(known_.begin(), known_.end());
+  std::sort(known.begin(), known.end());
+  return known;
+}
+
 std::vector<std::string> Fields::Unknown() const {
   constexpr size_t kMaxNames = 8;
   constexpr size_t kMaxBytes = 64;
@@ -174,6 +188,11 @@ std::vector<std::string> Fields::Unknown() const {
     unknown.push_back(is_name ? Path(key) : "(no name)");
   }
   return unknown;
+}
+
+void LogUnknown(const Fields& fields) {
+  const std::vector<std::string> unknown = fields.Unknown();
+  if (!unknown.empty()) spdlog::debug("ignored fields: {}", absl::StrJoin(unknown, ", "));
 }
 
 }  // namespace weft::openai

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <boost/json/object.hpp>
+#include <boost/json/string.hpp>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -55,6 +56,8 @@ class Fields {
   std::string Path(std::string_view name) const { return path_ + std::string(name); }
   const absl::Status& status() const { return status_; }
 
+  // Every name that was asked for, sorted.
+  std::vector<std::string> Known() const;
   // Names that nobody asked for, for the log: a few, and only what is fit to stand
   // there.
   std::vector<std::string> Unknown() const;
@@ -66,8 +69,13 @@ class Fields {
   absl::Status status_;
 };
 
+// Says at debug which fields nobody asked for.
+void LogUnknown(const Fields& fields);
+
 // "a string", "null", ... for messages.
 std::string_view KindName(const boost::json::value& value);
+
+inline std::string_view View(const boost::json::string& text) { return {text.data(), text.size()}; }
 
 // True for a JSON integer in int64.
 bool ReadInt(const boost::json::value& value, int64_t& out);

@@ -1,81 +1,57 @@
-// Events to the JSON that OpenAI's clients read: one object, or the chunks of a
-// stream. Chat and completions differ in shape only.
+// Events to the JSON that OpenAI's clients read: one object, or the frames of a stream.
+// An AnswerWriter is one answer in one endpoint's shape; whoever feeds it its events
+// need not know which.
 //
-// Chunks are written by hand into the connection's buffer, with all that is the
-// same in every chunk of a stream made once: this runs for every token.
+// Frames are written by hand into the connection's buffer, with all that is the same in
+// every frame of a stream made once: this runs for every token.
 #pragma once
 
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "gateway/inference/event.h"
 #include "gateway/openai/request.h"
 
 namespace weft::openai {
 
-// What every object and chunk of one answer repeats.
+// What every object and frame of one answer repeats.
 struct AnswerHead {
   std::string id;  // "chatcmpl-..."
   int64_t created = 0;
   std::string model;
 };
 
-// What a stream carries besides text.
-struct StreamOptions {
-  bool include_usage = false;
-  bool continuous_usage = false;
-  int prompt_tokens = 0;  // for continuous_usage
-};
+using SharedPromptLogprobs = std::shared_ptr<const std::vector<gateway::PromptLogprob>>;
 
-// One choice of an answer that is sent whole.
-struct CollectedChoice {
-  std::string content;
-  std::string reasoning;
-  std::optional<std::vector<gateway::TokenLogprob>> logprobs;  // absent: not asked for
-  // Of the choice's prompt; shared by the choices that have it in common.
-  std::shared_ptr<const std::vector<gateway::PromptLogprob>> prompt_logprobs;
-  gateway::ChoiceFinished finished;
-};
-
-// The frames of one event stream, appended to `out`. Indexes are the answer's.
-class ChunkWriter {
+// Takes one answer's events in their order, with the answer's own choice indexes. What a
+// client shall read is appended to `out`: of a stream the frames as they come; of a
+// whole answer nothing before Completed, and then all of it.
+class AnswerWriter {
  public:
-  virtual ~ChunkWriter() = default;
+  virtual ~AnswerWriter() = default;
 
   virtual void Delta(std::string& out, const gateway::Delta& delta) = 0;
   virtual void Finished(std::string& out, const gateway::ChoiceFinished& finished) = 0;
-  void Usage(std::string& out, const gateway::Usage& usage) const;
+  // Of the prompt of the `num_choices` choices from `first_choice` on.
+  virtual void PromptLogprobs(int first_choice, int num_choices, SharedPromptLogprobs logprobs);
 
- protected:
-  ChunkWriter(const AnswerHead& head, std::string_view object, const StreamOptions& options);
-  void Open(std::string& out, int index) const;  // up to and with the choice's index
-  void Close(std::string& out) const;            // from behind the choice
-  void Count(const gateway::Delta& delta) { completion_tokens_ += delta.num_tokens; }
-  bool continuous_usage() const { return options_.continuous_usage; }
-
- private:
-  const StreamOptions options_;
-  std::string opening_;
-  int completion_tokens_ = 0;
+  // The last call is one of these.
+  virtual void Completed(std::string& out, const gateway::Usage& usage) = 0;
+  virtual void Failed(std::string& out, const absl::Status& status) = 0;  // streams only
 };
 
-// `echo`: by choice, text that stands before the first generated one; may be empty.
-std::unique_ptr<ChunkWriter> MakeChunkWriter(Endpoint endpoint, const AnswerHead& head,
-                                             const StreamOptions& options, int num_choices,
-                                             std::vector<std::string> echo);
+// What is known of an answer once its prompts have been accepted.
+struct AnswerShape {
+  int num_choices = 1;
+  int prompt_tokens = 0;          // of all prompts
+  bool with_logprobs = false;     // they were asked for
+  std::vector<std::string> echo;  // by choice, text before the first generated one; or empty
+};
 
-// The choices' prompt logprobs stand before their own where there is an echo, and in a
-// field of their own if `shows_prompt_logprobs`.
-std::string WholeAnswer(Endpoint endpoint, const AnswerHead& head,
-                        const std::vector<CollectedChoice>& choices, const gateway::Usage& usage,
-                        const std::vector<std::string>& echo, bool shows_prompt_logprobs = false);
-
-// The frame in which a stream that fails ends, before the last.
-void AppendErrorFrame(std::string& out, const absl::Status& status);
-// The last frame of every stream.
-void AppendDone(std::string& out);
+std::unique_ptr<AnswerWriter> MakeAnswerWriter(const GenerationCall& call, const AnswerHead& head,
+                                               AnswerShape shape);
 
 }  // namespace weft::openai

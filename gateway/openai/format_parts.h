@@ -1,8 +1,9 @@
-// Pieces of JSON that chat and completions share. For format.cc and its two kin.
+// Pieces of JSON that several shapes of answers share. For the x_format.cc files.
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gateway/inference/event.h"
 #include "gateway/openai/format.h"
@@ -15,6 +16,9 @@ void AppendHead(std::string& out, const AnswerHead& head, std::string_view objec
 void AppendUsage(std::string& out, const gateway::Usage& usage);
 // ,"finish_reason":"stop","stop_reason":null
 void AppendFinish(std::string& out, const gateway::ChoiceFinished& finished);
+
+// [{"token":"a","logprob":-0.1,"bytes":[97],"top_logprobs":[...]},...]
+void AppendTokenLogprobs(std::string& out, const std::vector<gateway::TokenLogprob>& logprobs);
 
 // ,"prompt_logprobs":[null,{"17":{"logprob":-0.1,"rank":1,"decoded_token":"a"},...},...]:
 // vLLM's shape. The prompt's own token first, then the top.

@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "gateway/openai/chunks.h"
+#include "gateway/openai/whole_answer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -36,9 +38,16 @@ std::string TextFrame(const std::string& choice) {
 const std::string kRole = ChatFrame(
     R"({"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null})");
 
-std::unique_ptr<ChunkWriter> Chunks(Endpoint endpoint, StreamOptions options = {},
-                                    int num_choices = 1, std::vector<std::string> echo = {}) {
-  return MakeChunkWriter(endpoint, kHead, options, num_choices, std::move(echo));
+std::unique_ptr<AnswerWriter> Stream(Endpoint endpoint, StreamOptions options = {},
+                                     int num_choices = 1, std::vector<std::string> echo = {}) {
+  const GenerationCall call = {.endpoint = endpoint,
+                               .stream = true,
+                               .include_usage = options.include_usage,
+                               .continuous_usage = options.continuous_usage};
+  return MakeAnswerWriter(call, kHead,
+                          {.num_choices = num_choices,
+                           .prompt_tokens = options.prompt_tokens,
+                           .echo = std::move(echo)});
 }
 
 // " b" with its byte, and one more that it was chosen over.
@@ -54,12 +63,12 @@ constexpr char kSomeLogprobs[] =
     R"({"token":"b","logprob":-0.5,"bytes":[98]}]}],"refusal":null})";
 
 TEST(ChatChunks, BytesOfAStream) {
-  const auto chunks = Chunks(Endpoint::kChat);
+  const auto chunks = Stream(Endpoint::kChat);
   std::string out;
   chunks->Delta(out, {.content = "Hi \"you\"\n", .num_tokens = 2});
   chunks->Delta(out, {.content = "\xc3\xa4", .num_tokens = 1});
   chunks->Finished(out, {.reason = FinishReason::kLength});
-  AppendDone(out);
+  chunks->Completed(out, {});
   EXPECT_EQ(
       out,
       kRole +
@@ -72,7 +81,7 @@ TEST(ChatChunks, BytesOfAStream) {
 }
 
 TEST(ChatChunks, ReasoningComesUnderBothNamesAndBeforeTheContent) {
-  const auto chunks = Chunks(Endpoint::kChat);
+  const auto chunks = Stream(Endpoint::kChat);
   std::string out;
   chunks->Delta(out, {.content = "b", .reasoning = "a", .num_tokens = 2});
   EXPECT_EQ(
@@ -84,7 +93,7 @@ TEST(ChatChunks, ReasoningComesUnderBothNamesAndBeforeTheContent) {
 }
 
 TEST(ChatChunks, TheRoleWaitsForTheFirstTokenOfEachChoice) {
-  const auto chunks = Chunks(Endpoint::kChat, {}, 2);
+  const auto chunks = Stream(Endpoint::kChat, {}, 2);
   std::string out;
   chunks->Delta(out, {.index = 0, .num_tokens = 1});  // held back: half a character
   EXPECT_EQ(out, kRole);
@@ -97,7 +106,7 @@ TEST(ChatChunks, TheRoleWaitsForTheFirstTokenOfEachChoice) {
 }
 
 TEST(ChatChunks, LogprobsStandOnceEvenWithoutText) {
-  const auto chunks = Chunks(Endpoint::kChat);
+  const auto chunks = Stream(Endpoint::kChat);
   std::string out;
   chunks->Delta(out, {.content = "b", .logprobs = SomeLogprobs(), .num_tokens = 1});
   EXPECT_EQ(out, kRole + ChatFrame(absl::StrCat(R"({"index":0,"delta":{"content":"b"},)",
@@ -111,8 +120,29 @@ TEST(ChatChunks, LogprobsStandOnceEvenWithoutText) {
   EXPECT_EQ(out.find("top_logprobs"), out.rfind("top_logprobs"));
 }
 
+TEST(ChatChunks, CallsComeInParts) {
+  const auto chunks = Stream(Endpoint::kChat);
+  std::string out;
+  chunks->Delta(out, {.num_tokens = 3,
+                      .tool_calls = {{.call = 0, .id = "c1", .name = "f"},
+                                     {.call = 0, .arguments = "{\"a\":"}}});
+  chunks->Finished(out, {.reason = FinishReason::kToolCalls});
+  const auto frame = [](const char* call) {
+    return ChatFrame(absl::StrCat(R"({"index":0,"delta":{"tool_calls":[)", call,
+                                  R"(]},"logprobs":null,"finish_reason":null})"));
+  };
+  EXPECT_EQ(
+      out,
+      kRole +
+          frame(
+              R"({"index":0,"id":"c1","type":"function","function":{"name":"f","arguments":""}})") +
+          frame(R"({"index":0,"function":{"arguments":"{\"a\":"}})") +
+          ChatFrame(
+              R"({"index":0,"delta":{},"logprobs":null,"finish_reason":"tool_calls","stop_reason":null})"));
+}
+
 TEST(ChatChunks, StopReasonIsWhatStoppedIt) {
-  const auto chunks = Chunks(Endpoint::kChat);
+  const auto chunks = Stream(Endpoint::kChat);
   std::string out;
   chunks->Finished(out, {.stop_string = "\n\""});
   EXPECT_THAT(out, HasSubstr(R"("finish_reason":"stop","stop_reason":"\n\"")"));
@@ -126,20 +156,20 @@ TEST(ChatChunks, UsageStandsWhereItWasAskedFor) {
                             R"("prompt_tokens_details":{"cached_tokens":0},)"
                             R"("completion_tokens_details":{"reasoning_tokens":0}})";
   std::string out;
-  auto chunks = Chunks(Endpoint::kChat, {.include_usage = true});
+  auto chunks = Stream(Endpoint::kChat, {.include_usage = true});
   chunks->Finished(out, {});
   EXPECT_THAT(out, HasSubstr("}],\"usage\":null}\n\n"));
   out.clear();
-  chunks->Usage(out, {.prompt_tokens = 5, .completion_tokens = 2});
-  EXPECT_EQ(out, absl::StrCat(kChatOpening, "],\"usage\":", usage, "}\n\n"));
+  chunks->Completed(out, {.prompt_tokens = 5, .completion_tokens = 2});
+  EXPECT_EQ(out, absl::StrCat(kChatOpening, "],\"usage\":", usage, "}\n\n", "data: [DONE]\n\n"));
   out.clear();
-  chunks = Chunks(Endpoint::kChat, {.continuous_usage = true, .prompt_tokens = 5});
+  chunks = Stream(Endpoint::kChat, {.continuous_usage = true, .prompt_tokens = 5});
   chunks->Delta(out, {.content = "ab", .num_tokens = 2});
   EXPECT_THAT(out, HasSubstr(absl::StrCat("}],\"usage\":", usage, "}\n\n")));
 }
 
 TEST(CompletionChunks, BytesOfAStream) {
-  const auto chunks = Chunks(Endpoint::kCompletion);
+  const auto chunks = Stream(Endpoint::kCompletion);
   std::string out;
   chunks->Delta(out, {.num_tokens = 1});  // half a character: nothing to say
   EXPECT_EQ(out, "");
@@ -154,7 +184,7 @@ TEST(CompletionChunks, BytesOfAStream) {
 }
 
 TEST(CompletionChunks, EchoStandsBeforeTheFirstTextOfEachChoice) {
-  const auto chunks = Chunks(Endpoint::kCompletion, {}, 2, {"p", "q"});
+  const auto chunks = Stream(Endpoint::kCompletion, {}, 2, {"p", "q"});
   std::string out;
   chunks->Delta(out, {.index = 0, .content = "1"});
   chunks->Delta(out, {.index = 0, .content = "2"});
@@ -166,7 +196,7 @@ TEST(CompletionChunks, EchoStandsBeforeTheFirstTextOfEachChoice) {
 }
 
 TEST(CompletionChunks, LogprobsAreParallelArraysWithOffsetsInCharacters) {
-  const auto chunks = Chunks(Endpoint::kCompletion);
+  const auto chunks = Stream(Endpoint::kCompletion);
   std::string out;
   // "ä" in two tokens of a byte each, then "b".
   chunks->Delta(out, {.content = "\xc3\xa4"
@@ -203,6 +233,24 @@ TEST(WholeAnswer, Chat) {
           R"("usage":{"prompt_tokens":1,"total_tokens":3,"completion_tokens":2,)"
           R"("prompt_tokens_details":{"cached_tokens":3},)"
           R"("completion_tokens_details":{"reasoning_tokens":4}}})"));
+}
+
+TEST(WholeAnswer, CallsStandBesideNoContent) {
+  std::string out;
+  const auto whole = MakeAnswerWriter({.endpoint = Endpoint::kChat}, kHead, {});
+  whole->Delta(out, {.tool_calls = {{.call = 0, .id = "c1", .name = "f", .arguments = "{"}}});
+  whole->Delta(out, {.tool_calls = {{.call = 0, .arguments = "}"},
+                                    {.call = 1, .id = "c2", .name = "g", .arguments = "{}"}}});
+  whole->Finished(out, {.reason = FinishReason::kToolCalls});
+  EXPECT_EQ(out, "");
+  whole->Completed(out, {});
+  const json::value choice = json::parse(out).at("choices").at(0);
+  EXPECT_TRUE(choice.at("message").at("content").is_null());
+  EXPECT_EQ(choice.at("finish_reason"), "tool_calls");
+  EXPECT_EQ(choice.at("message").at("tool_calls"),
+            json::parse(R"([{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}},
+                            {"id":"c2","type":"function","function":{"name":"g",
+                             "arguments":"{}"}}])"));
 }
 
 TEST(WholeAnswer, Completion) {
@@ -265,6 +313,24 @@ TEST(WholeAnswer, AnEchosLogprobsStandBeforeTheOutputs) {
                                 R"("top_logprobs":[null,{"c":-0.5,"�":-1,"b":-2},{"d":-1}]})"));
 }
 
+TEST(WholeAnswer, AnEchoAloneHasNothingBehindIt) {
+  std::string out;
+  const auto whole =
+      MakeAnswerWriter({.endpoint = Endpoint::kCompletion, .echo = true, .only_echo = true}, kHead,
+                       {.with_logprobs = true,
+                        .echo = {"\xc3\xa4"
+                                 "b"}});
+  whole->Delta(out, {.content = "d", .logprobs = {{.token = {1, "d", -1}}}});
+  whole->Finished(out, {.reason = FinishReason::kLength});
+  whole->PromptLogprobs(0, 1, SomePromptLogprobs());
+  whole->Completed(out, {.prompt_tokens = 2, .completion_tokens = 1});
+  const json::value answer = json::parse(out);
+  EXPECT_EQ(answer.at("choices").at(0).at("text"), "äb");
+  EXPECT_EQ(answer.at("choices").at(0).at("logprobs").at("tokens").as_array().size(), 2u);
+  EXPECT_EQ(answer.at("usage").at("completion_tokens"), 0);
+  EXPECT_EQ(answer.at("usage").at("total_tokens"), 2);
+}
+
 TEST(WholeAnswer, WhatTheTokenizerPutsBeforeTheTextMovesNoOffset) {
   const std::vector<CollectedChoice> choices = {
       {.logprobs = std::vector<TokenLogprob>{},
@@ -276,12 +342,12 @@ TEST(WholeAnswer, WhatTheTokenizerPutsBeforeTheTextMovesNoOffset) {
               HasSubstr(R"("text_offset":[0,0,2])"));
 }
 
-TEST(ErrorFrame, IsOneFrame) {
+TEST(ChatChunks, AFailureIsOneFrameAndTheEnd) {
   std::string out;
-  AppendErrorFrame(out, absl::InternalError("line\n\nline"));
+  Stream(Endpoint::kChat)->Failed(out, absl::InternalError("line\n\nline"));
   EXPECT_EQ(out,
             "data: {\"error\":{\"message\":\"line\\n\\nline\",\"type\":\"server_error\","
-            "\"param\":null,\"code\":null}}\n\n");
+            "\"param\":null,\"code\":null}}\n\ndata: [DONE]\n\n");
 }
 
 }  // namespace

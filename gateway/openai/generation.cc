@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "gateway/auth/caller.h"
 #include "gateway/openai/error.h"
 #include "gateway/openai/format.h"
 
@@ -39,12 +40,27 @@ struct Arrivals {
   absl::Status error;  // the first of Start's
 };
 
+const char* IdPrefix(Endpoint endpoint) {
+  switch (endpoint) {
+    case Endpoint::kChat:
+      return "chatcmpl-";
+    case Endpoint::kCompletion:
+      return "cmpl-";
+    case Endpoint::kResponse:
+      return "resp_";
+  }
+  return "";
+}
+
 class Generation : public http::Exchange {
  public:
   Generation(Endpoint endpoint, gateway::Service& service, gateway::WorkPool& pool,
-             http::HttpRequest request, http::Waker waker)
-      : endpoint_(endpoint), service_(service), waker_(std::move(waker)) {
-    head_.id = absl::StrCat(endpoint == Endpoint::kChat ? "chatcmpl-" : "cmpl-", request.id);
+             http::HttpRequest request, Sender sender, http::Waker waker)
+      : endpoint_(endpoint),
+        service_(service),
+        sender_(std::move(sender)),
+        waker_(std::move(waker)) {
+    head_.id = absl::StrCat(IdPrefix(endpoint), request.id);
     head_.created = std::time(nullptr);
     if (request.body.size() < kParseInPool) {
       arrivals_->call = Parse(endpoint, request.body);
@@ -87,7 +103,15 @@ class Generation : public http::Exchange {
 
   static absl::StatusOr<GenerationCall> Parse(Endpoint endpoint, const std::string& body) {
     try {
-      return endpoint == Endpoint::kChat ? ParseChat(body) : ParseCompletion(body);
+      switch (endpoint) {
+        case Endpoint::kChat:
+          return ParseChat(body);
+        case Endpoint::kCompletion:
+          return ParseCompletion(body);
+        case Endpoint::kResponse:
+          return ParseResponse(body);
+      }
+      return absl::InternalError("internal error");
     } catch (const std::exception& error) {
       spdlog::error("{}", error.what());
       return absl::InternalError("internal error");
@@ -110,7 +134,14 @@ class Generation : public http::Exchange {
     }
     with_logprobs_ = call_.requests.front().options.logprobs.has_value();
     if (call_.echo) {
-      for (const gateway::Request& request : call_.requests) {
+      for (gateway::Request& request : call_.requests) {
+        // The prompt's text comes from the model: it must be one that the key may see.
+        if (sender_.permit != nullptr) {
+          const auth::Caller& caller = sender_.permit->caller();
+          if (auto s = caller.ResolveModel(service_, request.model); !s.ok()) {
+            return ReplyError(writer, s);
+          }
+        }
         absl::StatusOr<std::string> text = PromptText(request);
         if (!text.ok()) return ReplyError(writer, text.status());
         prompt_texts_.push_back(*std::move(text));
@@ -118,6 +149,8 @@ class Generation : public http::Exchange {
     }
     phase_ = Phase::kStarting;
     for (size_t i = 0; i < call_.requests.size(); ++i) {
+      call_.requests[i].tenant = sender_.tenant;
+      call_.requests[i].permit = sender_.permit;
       service_.Start(std::move(call_.requests[i]), [arrivals = arrivals_, waker = waker_,
                                                     i](absl::StatusOr<StartedRequest> result) {
         bool complete = false;
@@ -151,30 +184,19 @@ class Generation : public http::Exchange {
       if (arrivals_->num_started < arrivals_->started.size()) return;
       started = std::move(arrivals_->started);
     }
-    int num_choices = 0;
+    AnswerShape shape = {.num_choices = 0, .with_logprobs = with_logprobs_};
     for (size_t i = 0; i < started.size(); ++i) {
       StartedRequest& one = *started[i];
-      sources_.push_back({std::move(one.events), num_choices, one.num_choices});
-      num_choices += one.num_choices;
-      prompt_tokens_ += one.prompt_tokens;
+      sources_.push_back({std::move(one.events), shape.num_choices, one.num_choices});
+      shape.num_choices += one.num_choices;
+      shape.prompt_tokens += one.prompt_tokens;
       if (call_.echo) {
-        echo_.insert(echo_.end(), static_cast<size_t>(one.num_choices), prompt_texts_[i]);
+        shape.echo.insert(shape.echo.end(), static_cast<size_t>(one.num_choices), prompt_texts_[i]);
       }
     }
     num_open_ = sources_.size();
     head_.model = started.front()->model;
-    if (call_.stream) {
-      chunks_ = MakeChunkWriter(endpoint_, head_,
-                                {.include_usage = call_.include_usage,
-                                 .continuous_usage = call_.continuous_usage,
-                                 .prompt_tokens = prompt_tokens_},
-                                num_choices, std::move(echo_));
-    } else {
-      choices_.resize(static_cast<size_t>(num_choices));
-      if (with_logprobs_) {
-        for (CollectedChoice& choice : choices_) choice.logprobs.emplace();
-      }
-    }
+    answer_ = MakeAnswerWriter(call_, head_, std::move(shape));
     phase_ = Phase::kRunning;
   }
 
@@ -205,69 +227,48 @@ class Generation : public http::Exchange {
       }
       if (call_.stream) writer.BeginStream(200, "text/event-stream; charset=utf-8");
     }
+    std::string& out = call_.stream ? writer.body() : whole_;
     for (Event& event : events) {
       if (auto* delta = std::get_if<Delta>(&event)) {
         delta->index += source.first_choice;
-        OnDelta(writer, *delta);
+        answer_->Delta(out, *delta);
       } else if (auto* finished = std::get_if<ChoiceFinished>(&event)) {
         finished->index += source.first_choice;
-        if (call_.stream) {
-          chunks_->Finished(writer.body(), *finished);
-        } else {
-          choices_[static_cast<size_t>(finished->index)].finished = std::move(*finished);
-        }
+        answer_->Finished(out, *finished);
       } else if (auto* completed = std::get_if<Completed>(&event)) {
         source.events.reset();
-        if (!call_.stream && !completed->prompt_logprobs.empty()) {
-          const auto shared = std::make_shared<const std::vector<gateway::PromptLogprob>>(
-              std::move(completed->prompt_logprobs));
-          for (int i = 0; i < source.num_choices; ++i) {
-            choices_[static_cast<size_t>(source.first_choice + i)].prompt_logprobs = shared;
-          }
+        if (!completed->prompt_logprobs.empty()) {
+          answer_->PromptLogprobs(source.first_choice, source.num_choices,
+                                  std::make_shared<const std::vector<gateway::PromptLogprob>>(
+                                      std::move(completed->prompt_logprobs)));
         }
-        return OnCompleted(writer, completed->usage);
+        return OnCompleted(writer, out, completed->usage);
       } else if (const auto* failed = std::get_if<Failed>(&event)) {
-        AppendErrorFrame(writer.body(), failed->status);
-        return EndStream(writer);
+        answer_->Failed(out, failed->status);
+        return End(writer);
       }
     }
   }
 
-  void OnDelta(http::ResponseWriter& writer, Delta& delta) {
-    if (call_.stream) return chunks_->Delta(writer.body(), delta);
-    CollectedChoice& choice = choices_[static_cast<size_t>(delta.index)];
-    choice.content += delta.content;
-    choice.reasoning += delta.reasoning;
-    if (choice.logprobs) {
-      choice.logprobs->insert(choice.logprobs->end(),
-                              std::make_move_iterator(delta.logprobs.begin()),
-                              std::make_move_iterator(delta.logprobs.end()));
-    }
-  }
-
-  void OnCompleted(http::ResponseWriter& writer, const gateway::Usage& usage) {
+  void OnCompleted(http::ResponseWriter& writer, std::string& out, const gateway::Usage& usage) {
     usage_.prompt_tokens += usage.prompt_tokens;
     usage_.completion_tokens += usage.completion_tokens;
     usage_.cached_tokens += usage.cached_tokens;
     usage_.reasoning_tokens += usage.reasoning_tokens;
     if (--num_open_ > 0) return;
-    if (call_.stream) {
-      if (call_.include_usage) chunks_->Usage(writer.body(), usage_);
-      return EndStream(writer);
-    }
-    phase_ = Phase::kDone;
-    writer.Reply({.body = WholeAnswer(endpoint_, head_, choices_, usage_, echo_,
-                                      call_.shows_prompt_logprobs)});
+    answer_->Completed(out, usage_);
+    End(writer);
   }
 
-  void EndStream(http::ResponseWriter& writer) {
+  void End(http::ResponseWriter& writer) {
     phase_ = Phase::kDone;
-    AppendDone(writer.body());
-    writer.End();
+    if (call_.stream) return writer.End();
+    writer.Reply({.body = std::move(whole_)});
   }
 
   const Endpoint endpoint_;
   gateway::Service& service_;
+  const Sender sender_;
   const http::Waker waker_;
   const std::shared_ptr<Arrivals> arrivals_ = std::make_shared<Arrivals>();
   Phase phase_ = Phase::kParsing;
@@ -275,22 +276,20 @@ class Generation : public http::Exchange {
   AnswerHead head_;
   bool with_logprobs_ = false;
   std::vector<std::string> prompt_texts_;  // by prompt, for echo
-  std::vector<std::string> echo_;          // by choice
   std::vector<Source> sources_;
   size_t num_open_ = 0;
-  int prompt_tokens_ = 0;
   gateway::Usage usage_;
-  std::unique_ptr<ChunkWriter> chunks_;   // streaming
-  std::vector<CollectedChoice> choices_;  // not streaming
+  std::unique_ptr<AnswerWriter> answer_;
+  std::string whole_;  // not streaming: the answer
 };
 
 }  // namespace
 
 std::unique_ptr<http::Exchange> MakeGeneration(Endpoint endpoint, gateway::Service& service,
                                                gateway::WorkPool& pool, http::HttpRequest request,
-                                               http::Waker waker) {
+                                               Sender sender, http::Waker waker) {
   return std::make_unique<Generation>(endpoint, service, pool, std::move(request),
-                                      std::move(waker));
+                                      std::move(sender), std::move(waker));
 }
 
 }  // namespace weft::openai

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "gateway/http/exchange.h"
 #include "gateway/inference/service.h"
@@ -15,9 +16,15 @@
 
 namespace weft::openai {
 
+// Whose call it is: what of it goes into each of its requests.
+struct Sender {
+  std::string tenant;
+  std::shared_ptr<auth::Permit> permit;  // null where no keys are asked for
+};
+
 // `service` and `pool` outlive the exchange.
 std::unique_ptr<http::Exchange> MakeGeneration(Endpoint endpoint, gateway::Service& service,
                                                gateway::WorkPool& pool, http::HttpRequest request,
-                                               http::Waker waker);
+                                               Sender sender, http::Waker waker);
 
 }  // namespace weft::openai

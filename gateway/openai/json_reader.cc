@@ -9,7 +9,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "gateway/openai/fields.h"
 #include "gateway/openai/json_writer.h"
+#include "text/utf8.h"
 
 namespace weft::openai {
 namespace {
@@ -132,10 +134,24 @@ absl::StatusOr<json::value> ParseJson(std::string_view text) {
       return wrong("it is nested more than ", kMaxJsonDepth, " levels deep");
     }
     if (error == json::error::incomplete) return wrong("it ends too early");
+    const std::string repaired = text::ToUtf8(text);
+    const auto broken =
+        std::mismatch(text.begin(), text.end(), repaired.begin(), repaired.end()).first;
+    if (broken != text.end()) return wrong("it is not UTF-8 at byte ", broken - text.begin());
     return wrong(error.message(), " at byte ", used);
   }
   if (used != text.size()) return wrong("something follows its end, at byte ", used);
   return parser.handler().stack().release();
+}
+
+absl::StatusOr<json::object> ParseObject(std::string_view text) {
+  absl::StatusOr<json::value> value = ParseJson(text);
+  if (!value.ok()) return value.status();
+  if (!value->is_object()) {
+    return absl::InvalidArgumentError(absl::StrCat("The request body must be a JSON object, not ",
+                                                   std::string(KindName(*value)), "."));
+  }
+  return std::move(value->get_object());
 }
 
 }  // namespace weft::openai

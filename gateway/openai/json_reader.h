@@ -4,6 +4,7 @@
 // order mark, deep nesting.
 #pragma once
 
+#include <boost/json/object.hpp>
 #include <boost/json/value.hpp>
 #include <string_view>
 
@@ -16,5 +17,8 @@ inline constexpr int kMaxJsonDepth = 48;
 
 // InvalidArgument says what is wrong and at which byte.
 absl::StatusOr<boost::json::value> ParseJson(std::string_view text);
+
+// The same where nothing but an object will do.
+absl::StatusOr<boost::json::object> ParseObject(std::string_view text);
 
 }  // namespace weft::openai

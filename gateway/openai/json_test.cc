@@ -45,6 +45,8 @@ TEST(JsonReader, SaysWhatIsWrong) {
   EXPECT_THAT(Complaint("{}x"), HasSubstr("follows its end, at byte 2"));
   EXPECT_THAT(Complaint(std::string("{}\0", 3)), HasSubstr("follows its end"));
   EXPECT_THAT(Complaint("\xEF\xBB\xBF{}"), HasSubstr("byte order mark"));
+  EXPECT_THAT(Complaint("[\"\xc3\xa4\xff\"]"), HasSubstr("not UTF-8 at byte 4"));
+  EXPECT_THAT(Complaint("[\"\xc3\xa4\", x]"), HasSubstr("syntax error at byte 7"));
   EXPECT_THAT(Complaint(R"({"a":1,"b":2,"a":3})"), HasSubstr("\"a\" stands twice"));
   EXPECT_THAT(Complaint(R"({"x":[{"a":1,"\u0061":2}]})"), HasSubstr("\"a\" stands twice"));
   EXPECT_THAT(Complaint(R"({"a":1e400})"), HasSubstr("too large"));

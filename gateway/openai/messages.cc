@@ -1,12 +1,15 @@
 #include "gateway/openai/messages.h"
 
+#include <algorithm>
 #include <boost/json/array.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "gateway/openai/error.h"
+#include "gateway/openai/json_reader.h"
 #include "gateway/openai/json_writer.h"
 
 namespace weft::openai {
@@ -14,27 +17,54 @@ namespace {
 
 namespace json = boost::json;
 
-std::string Text(const json::string& text) { return {text.data(), text.size()}; }
-
-void ReadParts(Fields& message, const json::array& parts, std::string& content) {
-  if (parts.empty()) return message.Fail("content", "must not be an empty array");
+void ReadParts(Fields& fields, std::string_view name, const json::array& parts,
+               std::initializer_list<std::string_view> types, std::string& out) {
+  if (parts.empty()) return fields.Fail(name, "must not be an empty array");
   for (size_t i = 0; i < parts.size(); ++i) {
-    const std::string name = absl::StrCat("content[", i, "]");
+    const std::string place = absl::StrCat(std::string(name), "[", i, "]");
     const json::object* part = parts[i].if_object();
     const json::value* type = part ? part->if_contains("type") : nullptr;
     if (!type || !type->is_string()) {
-      return message.Fail(name, "must be an object like {\"type\":\"text\",\"text\":\"...\"}");
+      return fields.Fail(place, absl::StrCat("must be an object like {\"type\":\"",
+                                             std::string(*types.begin()), "\",\"text\":\"...\"}"));
     }
-    if (type->get_string() != "text") {
-      return message.Fail(name, absl::StrCat("is of type ", Excerpt(Text(type->get_string())),
+    if (std::find(types.begin(), types.end(), View(type->get_string())) == types.end()) {
+      return fields.Fail(place, absl::StrCat("is of type ", Excerpt(View(type->get_string())),
                                              ": this model takes text only"));
     }
     const json::value* text = part->if_contains("text");
     if (!text || !text->is_string()) {
-      return message.Fail(absl::StrCat(name, ".text"), "must be a string");
+      return fields.Fail(absl::StrCat(place, ".text"), "must be a string");
     }
-    if (i > 0) content += '\n';
-    content.append(text->get_string().data(), text->get_string().size());
+    if (i > 0) out += '\n';
+    out.append(View(text->get_string()));
+  }
+}
+
+void ReadToolCalls(Fields& message, std::vector<text::ToolCall>& out) {
+  const json::value* value = message.Get("tool_calls");
+  if (!value) return;
+  const json::array* list = value->if_array();
+  if (!list) return message.Fail("tool_calls", "must be an array of calls");
+  for (size_t i = 0; i < list->size(); ++i) {
+    const std::string place = absl::StrCat("tool_calls[", i, "]");
+    const json::object* object = (*list)[i].if_object();
+    if (!object) return message.Fail(place, "must be an object");
+    Fields call(*object, absl::StrCat(message.Path(place), "."));
+    text::ToolCall one;
+    std::string type = "function";
+    call.String("type", type);
+    if (type != "function") call.Fail("type", "must be \"function\"");
+    call.String("id", one.id);
+    if (const json::object* given = call.Object("function")) {
+      Fields function(*given, call.Path("function."));
+      ReadCall(function, one);
+      call.FailAs(function.status());
+    } else {
+      call.Fail("function", "must be an object with a name and arguments");
+    }
+    if (!call.status().ok()) return message.FailAs(call.status());
+    out.push_back(std::move(one));
   }
 }
 
@@ -56,24 +86,48 @@ absl::Status ReadMessage(const json::value& value, const std::string& path,
   if (is_assistant) {
     message.String("reasoning", out.reasoning_content);
     message.String("reasoning_content", out.reasoning_content);
-    for (const char* name : {"tool_calls", "function_call", "audio"}) message.Unsupported(name);
+    ReadToolCalls(message, out.tool_calls);
+    for (const char* name : {"function_call", "audio"}) message.Unsupported(name);
+  } else if (out.role == "tool") {
+    message.String("tool_call_id", out.tool_call_id);
   }
-  if (const json::value* content = message.Get("content")) {
-    if (const json::string* text = content->if_string()) {
-      out.content = Text(*text);
-    } else if (const json::array* parts = content->if_array()) {
-      ReadParts(message, *parts, out.content);
-    } else {
-      message.Fail("content", absl::StrCat("must be a string or an array of text parts, not ",
-                                           std::string(KindName(*content))));
-    }
-  } else if (!is_assistant) {
+  if (!ReadText(message, "content", {"text"}, out.content) && !is_assistant) {
     message.Fail("content", "must be a string or an array of text parts");
   }
   return message.status();
 }
 
 }  // namespace
+
+bool ReadText(Fields& fields, std::string_view name,
+              std::initializer_list<std::string_view> part_types, std::string& out) {
+  const json::value* value = fields.Get(name);
+  if (!value) return false;
+  if (const json::string* text = value->if_string()) {
+    out = View(*text);
+  } else if (const json::array* parts = value->if_array()) {
+    ReadParts(fields, name, *parts, part_types, out);
+  } else {
+    fields.Fail(name, absl::StrCat("must be a string or an array of text parts, not ",
+                                   std::string(KindName(*value))));
+  }
+  return true;
+}
+
+void ReadCall(Fields& function, text::ToolCall& out) {
+  if (!function.Get("name")) function.Fail("name", "is missing");
+  function.String("name", out.name);
+  function.String("arguments", out.arguments);
+  if (!function.status().ok()) return;
+  if (out.arguments.empty()) out.arguments = "{}";
+  json::parse_options options;
+  options.max_depth = kMaxJsonDepth;
+  json::error_code error;
+  const json::value parsed = json::parse(out.arguments, error, {}, options);
+  if (error || !parsed.is_object()) {
+    function.Fail("arguments", "must be a JSON object, as text");
+  }
+}
 
 void ReadMessages(Fields& fields, std::vector<text::ChatMessage>& messages) {
   const json::value* value = fields.Get("messages");

@@ -2,7 +2,7 @@
 // judged here, values by Service::Start, once for every codec.
 //
 // Accepted without effect: user, metadata, store and their like. Refused by name:
-// what this server cannot do and must not ignore in silence (tools, schemas, ...).
+// what this server cannot do and must not ignore in silence (beam search, audio, ...).
 // Unknown fields are accepted and logged at debug.
 #pragma once
 
@@ -16,7 +16,7 @@
 
 namespace weft::openai {
 
-enum class Endpoint { kChat, kCompletion };
+enum class Endpoint { kChat, kCompletion, kResponse };
 
 struct GenerationCall {
   Endpoint endpoint = Endpoint::kChat;
@@ -26,9 +26,12 @@ struct GenerationCall {
   bool include_usage = false;
   bool continuous_usage = false;  // usage so far in every chunk
   bool echo = false;              // completions: the prompt's text comes first
+  bool only_echo = false;         // and nothing else; a token is generated all the same
   // The answer has a field prompt_logprobs. Without it they are asked for, too, where
   // echo and logprobs are.
   bool shows_prompt_logprobs = false;
+  // Responses: what the answer repeats of the request, as JSON members: "a":1,"b":2
+  std::string repeated;
 };
 
 struct TokenizeCall {
@@ -44,9 +47,13 @@ struct DetokenizeCall {
 // Choices of one call, over all its prompts.
 inline constexpr int64_t kMaxChoices = 2048;
 
-absl::StatusOr<GenerationCall> ParseChat(std::string_view body);
-absl::StatusOr<GenerationCall> ParseCompletion(std::string_view body);
-absl::StatusOr<TokenizeCall> ParseTokenize(std::string_view body);
-absl::StatusOr<DetokenizeCall> ParseDetokenize(std::string_view body);
+// `known`, if given, receives the names of all fields that the endpoint knows, good
+// call or not.
+using FieldNames = std::vector<std::string>;
+absl::StatusOr<GenerationCall> ParseChat(std::string_view body, FieldNames* known = nullptr);
+absl::StatusOr<GenerationCall> ParseCompletion(std::string_view body, FieldNames* known = nullptr);
+absl::StatusOr<GenerationCall> ParseResponse(std::string_view body, FieldNames* known = nullptr);
+absl::StatusOr<TokenizeCall> ParseTokenize(std::string_view body, FieldNames* known = nullptr);
+absl::StatusOr<DetokenizeCall> ParseDetokenize(std::string_view body, FieldNames* known = nullptr);
 
 }  // namespace weft::openai

@@ -52,6 +52,13 @@ gateway::GenerationOptions ChatOptions(const std::string& fields) {
   return call.ok() ? call->requests.front().options : gateway::GenerationOptions();
 }
 
+gateway::ChatPrompt ChatPromptOf(const std::string& fields) {
+  auto call = ParseChat(Chat(fields));
+  EXPECT_TRUE(call.ok()) << call.status();
+  if (!call.ok()) return {};
+  return std::get<gateway::ChatPrompt>(call->requests.front().prompt);
+}
+
 std::vector<text::ChatMessage> Messages(const std::string& json) {
   auto call = ParseChat(absl::StrCat(R"({"messages":)", json, "}"));
   EXPECT_TRUE(call.ok()) << call.status();
@@ -143,6 +150,8 @@ TEST(ChatRequest, LogprobsAndTopLogprobsGoTogether) {
   EXPECT_EQ(ChatOptions(R"("logprobs":true)").logprobs, 0);
   EXPECT_EQ(ChatOptions(R"("logprobs":false,"top_logprobs":0)").logprobs, std::nullopt);
   EXPECT_EQ(ChatParam(R"("top_logprobs":3)"), "top_logprobs");
+  EXPECT_EQ(ChatParam(R"("logprobs":true,"top_logprobs":21)"), "top_logprobs");
+  EXPECT_EQ(ChatParam(R"("max_completion_tokens":0)"), "max_completion_tokens");
   EXPECT_EQ(ChatParam(R"("logprobs":3)"), "logprobs");
 }
 
@@ -167,6 +176,17 @@ TEST(CompletionRequest, AnEchoWithLogprobsAsksForThePromptsToo) {
   EXPECT_FALSE(parse(R"("echo":true,"logprobs":3)").shows_prompt_logprobs);
   EXPECT_EQ(prompt_logprobs(R"("echo":true,"logprobs":3,"prompt_logprobs":5)"), 5);
   EXPECT_TRUE(parse(R"("prompt_logprobs":5)").shows_prompt_logprobs);
+}
+
+TEST(CompletionRequest, AnEchoMayBeAllThatIsAskedFor) {
+  const auto call = ParseCompletion(Completion(R"("echo":true,"max_tokens":0,"logprobs":1)"));
+  ASSERT_TRUE(call.ok()) << call.status();
+  EXPECT_TRUE(call->only_echo);
+  EXPECT_EQ(call->requests.front().options.max_tokens, 1);
+  EXPECT_EQ(CompletionParam(R"("echo":true,"max_tokens":0,"stream":true)"), "max_tokens");
+  // Without an echo the service says what is wrong with it.
+  EXPECT_EQ(ParseCompletion(Completion(R"("max_tokens":0)"))->requests.front().options.max_tokens,
+            0);
 }
 
 TEST(ChatRequest, WrongTypesNameTheFieldAndWhatIsRight) {
@@ -215,27 +235,11 @@ TEST(ChatRequest, StreamOptionsNeedAStream) {
 }
 
 TEST(ChatRequest, RefusesByNameWhatItCannotDo) {
-  for (const char* field : {R"("response_format":{"type":"json_object"})",
-                            R"("response_format":{})",
-                            R"("structured_outputs":{"regex":"a"})",
-                            R"("guided_json":{"type":"object"})",
-                            R"("tools":[])",
-                            R"("tools":[{"type":"function","function":{"name":"f"}}])",
-                            R"("tool_choice":"required")",
-                            R"("tool_choice":{"type":"function"})",
-                            R"("functions":[{"name":"f"}])",
-                            R"("function_call":{"name":"f"})",
-                            R"("bad_words":["a"])",
-                            R"("allowed_token_ids":[1])",
-                            R"("truncate_prompt_tokens":5)",
-                            R"("use_beam_search":true)",
-                            R"("chat_template":"{{x}}")",
-                            R"("chat_template_kwargs":{"a":1})",
-                            R"("echo":true)",
-                            R"("add_special_tokens":true)",
-                            R"("modalities":["audio"])",
-                            R"("documents":[{}])",
-                            R"("prompt_embeds":"x")"}) {
+  for (const char* field :
+       {R"("functions":[{"name":"f"}])", R"("function_call":{"name":"f"})", R"("bad_words":["a"])",
+        R"("allowed_token_ids":[1])", R"("truncate_prompt_tokens":5)", R"("use_beam_search":true)",
+        R"("chat_template":"{{x}}")", R"("echo":true)", R"("add_special_tokens":true)",
+        R"("modalities":["audio"])", R"("documents":[{}])", R"("prompt_embeds":"x")"}) {
     const std::string name(field + 1, std::string(field).find('"', 1) - 1);
     EXPECT_EQ(ChatParam(field), name);
   }
@@ -247,11 +251,25 @@ TEST(ChatRequest, AcceptsWhatHasNoEffect) {
   const auto call = ParseChat(Chat(
       R"("user":"u","metadata":{"a":"b"},"store":true,"service_tier":"auto","unheard_of":[1],
          "response_format":{"type":"text"},"tool_choice":"none","chat_template_kwargs":{},
-         "tools":[{"type":"function","function":{"name":"f"}}],"parallel_tool_calls":true,
-         "reasoning_effort":"high","echo":false,"use_beam_search":false,"bad_words":[],
+         "echo":false,"use_beam_search":false,"bad_words":[],"parallel_tool_calls":true,
          "modalities":["text"],"add_special_tokens":false)"));
   EXPECT_TRUE(call.ok()) << call.status();
+  EXPECT_EQ(call->requests.front().options.grammar, std::nullopt);
   EXPECT_TRUE(ParseChat(Chat(R"("tool_choice":"auto")")).ok());
+}
+
+TEST(ChatRequest, GivesTheTemplateItsVariables) {
+  const gateway::ChatPrompt prompt =
+      ChatPromptOf(R"("reasoning_effort":"low","chat_template_kwargs":{"enable_thinking":false})");
+  EXPECT_EQ(prompt.reasoning_effort, "low");
+  EXPECT_EQ(prompt.render.variables, R"({"enable_thinking":false})");
+  EXPECT_EQ(ChatParam(R"("chat_template_kwargs":[1])"), "chat_template_kwargs");
+  EXPECT_EQ(ChatParam(R"("reasoning_effort":1)"), "reasoning_effort");
+}
+
+TEST(AnyRequest, ASaltKeepsPrefixesApart) {
+  EXPECT_EQ(ParseChat(Chat(R"("cache_salt":"s")"))->requests.front().cache_salt, "s");
+  EXPECT_EQ(ParseCompletion(Completion(R"("cache_salt":"s")"))->requests.front().cache_salt, "s");
 }
 
 TEST(ChatMessages, RolesAndContentInTheirForms) {
@@ -298,8 +316,36 @@ TEST(ChatMessages, WhatIsWrongIsNamedByItsPlace) {
        "messages[0].content[0].text"},
       {R"({"messages":[{"role":"assistant","content":null,
            "tool_calls":[{"id":"1"}]}]})",
-       "messages[0].tool_calls"}};
+       "messages[0].tool_calls[0].function"},
+      {R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"arguments":"{}"}}]}]})",
+       "messages[0].tool_calls[0].function.name"},
+      {R"({"messages":[{"role":"assistant","tool_calls":[{"function":
+           {"name":"f","arguments":"[1]"}}]}]})",
+       "messages[0].tool_calls[0].function.arguments"},
+      {R"({"messages":[{"role":"assistant","tool_calls":[{"function":
+           {"name":"f","arguments":{"a":1}}}]}]})",
+       "messages[0].tool_calls[0].function.arguments"},
+      {R"({"messages":[{"role":"assistant","tool_calls":[{"type":"custom"}]}]})",
+       "messages[0].tool_calls[0].type"}};
   for (const auto& [body, param] : cases) EXPECT_EQ(Param(ParseChat(body)), param) << body;
+}
+
+TEST(ChatMessages, CallsAndWhatCameOfThem) {
+  const auto messages = Messages(
+      R"([{"role":"user","content":"?"},
+          {"role":"assistant","content":null,"tool_calls":[
+             {"id":"c1","type":"function","function":{"name":"f","arguments":"{\"a\": 1.5}"}},
+             {"id":"c2","type":"function","function":{"name":"g","arguments":""}}]},
+          {"role":"tool","tool_call_id":"c1","content":"7"},
+          {"role":"tool","tool_call_id":"c2","content":[{"type":"text","text":"8"}]}])");
+  ASSERT_EQ(messages.size(), 4u);
+  ASSERT_EQ(messages[1].tool_calls.size(), 2u);
+  EXPECT_EQ(messages[1].tool_calls[0].id, "c1");
+  EXPECT_EQ(messages[1].tool_calls[0].name, "f");
+  EXPECT_EQ(messages[1].tool_calls[0].arguments, "{\"a\": 1.5}");
+  EXPECT_EQ(messages[1].tool_calls[1].arguments, "{}");
+  EXPECT_EQ(messages[2].tool_call_id, "c1");
+  EXPECT_EQ(messages[3].content, "8");
 }
 
 TEST(CompletionRequest, TakesPromptsInFourForms) {
@@ -396,6 +442,7 @@ TEST(AnyRequest, ErrorsStayShortWhateverIsWrong) {
 TEST(AnyRequest, MustBeOneJsonObject) {
   for (const char* body : {"", "[]", "7", "\"x\"", "null", "{", "{}x", "\xEF\xBB\xBF{}"}) {
     EXPECT_EQ(Param(ParseChat(body)), "(none)") << body;
+    EXPECT_EQ(Param(ParseResponse(body)), "(none)") << body;
     EXPECT_EQ(Param(ParseCompletion(body)), "(none)") << body;
     EXPECT_EQ(Param(ParseTokenize(body)), "(none)") << body;
     EXPECT_EQ(Param(ParseDetokenize(body)), "(none)") << body;
@@ -420,6 +467,15 @@ TEST(AnyRequest, WrongValuesAnywhereAreErrorsOfTheClient) {
                                           "stream_options",
                                           "tools",
                                           "tool_choice",
+                                          "structured_outputs",
+                                          "guided_json",
+                                          "grammar",
+                                          "chat_template_kwargs",
+                                          "input",
+                                          "instructions",
+                                          "text",
+                                          "reasoning",
+                                          "include",
                                           "logprobs",
                                           "top_logprobs",
                                           "response_format",
@@ -458,7 +514,15 @@ TEST(AnyRequest, WrongValuesAnywhereAreErrorsOfTheClient) {
                                            R"([{"role":"user","content":"a"}])",
                                            R"([{"role":"user","content":[{"type":"text"}]}])",
                                            R"([{"role":["user"],"content":{}}])",
-                                           R"({"include_usage":[]})"};
+                                           R"({"include_usage":[]})",
+                                           R"({"json":{},"regex":"a"})",
+                                           R"({"format":{"type":"json_schema"}})",
+                                           R"({"type":"json_schema","json_schema":{"schema":{}}})",
+                                           R"({"type":"function","function":{"name":"f"}})",
+                                           R"([{"type":"function","function":{"name":"f"}}])",
+                                           R"([{"type":"function","name":"f","parameters":[]}])",
+                                           R"([{"type":"function_call","arguments":"{"}])",
+                                           R"([{"type":"reasoning","content":[{}]}])"};
   for (int round = 0; round < 20000; ++round) {
     std::string body = "{";
     std::vector<std::string> chosen = names;
@@ -475,6 +539,7 @@ TEST(AnyRequest, WrongValuesAnywhereAreErrorsOfTheClient) {
     };
     check(ParseChat(body).status());
     check(ParseCompletion(body).status());
+    check(ParseResponse(body).status());
     check(ParseTokenize(body).status());
     check(ParseDetokenize(body).status());
   }

@@ -133,6 +133,10 @@ class ScriptedService : public gateway::Service {
   std::string TokenText(const std::string&, text::TokenId id) const override {
     return id == 1000 ? "<bos>" : std::string(1, static_cast<char>(id));
   }
+  absl::StatusOr<std::string> TokenizerInfo(const std::string& model) const override {
+    if (!model.empty() && model != "demo 1") return absl::NotFoundError("no such model");
+    return "{\"eos_token\":\"<eos>\"}";
+  }
   absl::Status Ready() const override { return ready; }
 
   // The script of the request started i-th; waits until it has been.

@@ -10,9 +10,10 @@ int main() {
   constexpr int kNumChunks = 2'000'000;
   for (const Endpoint endpoint : {Endpoint::kChat, Endpoint::kCompletion}) {
     for (const bool usage : {false, true}) {
-      const auto chunks = weft::openai::MakeChunkWriter(
-          endpoint, {"chatcmpl-0123456789abcdef0123456789abcdef", 1'700'000'000, "weft-demo"},
-          {.include_usage = usage, .continuous_usage = usage, .prompt_tokens = 512}, 1, {});
+      const auto chunks = weft::openai::MakeAnswerWriter(
+          {.endpoint = endpoint, .stream = true, .include_usage = usage, .continuous_usage = usage},
+          {"chatcmpl-0123456789abcdef0123456789abcdef", 1'700'000'000, "weft-demo"},
+          {.prompt_tokens = 512});
       weft::gateway::Delta delta{.content = " token\n", .num_tokens = 1};
       std::string out;
       size_t num_bytes = 0;

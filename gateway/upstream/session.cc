@@ -73,6 +73,7 @@ void Session::LinkDown(MonotonicTime now) {
   wants_new_link_ = false;
   state_.welcomed = false;
   state_.num_ready_workers = 0;
+  state_.retry_after = milliseconds(0);
   outgoing_.clear();
   handles_.clear();
   for (auto it = open_.begin(); it != open_.end();) {
@@ -185,7 +186,7 @@ void Session::Submit(SequenceId id, Sequence& sequence, MonotonicTime now) {
   submit.set_max_tokens(static_cast<uint32_t>(submission.max_tokens));
   if (submission.deadline) {
     // 0 would mean none; the scheduler tells what is late already.
-    const auto left = std::chrono::duration_cast<milliseconds>(*submission.deadline - now).count();
+    const auto left = std::chrono::ceil<milliseconds>(*submission.deadline - now).count();
     submit.set_timeout_ms(static_cast<uint32_t>(std::clamp<int64_t>(left, 1, UINT32_MAX)));
   }
   submit.set_priority(submission.priority);
@@ -353,6 +354,8 @@ void Session::OnFinished(const v1::Finished& finished) {
       end.kind = SequenceEnd::Kind::kError;
       break;
   }
+  // What its owner has concluded ended well, whatever became of it before the scheduler heard.
+  if (it->second.num_kept) end.kind = SequenceEnd::Kind::kStop;
   End(it, end);
 }
 
@@ -376,6 +379,7 @@ void Session::OnLoad(const v1::Load& load) {
   state_.num_ready_workers = static_cast<int>(load.num_ready_workers());
   state_.num_running = static_cast<int>(load.num_running());
   state_.num_waiting = static_cast<int>(load.num_waiting());
+  state_.retry_after = milliseconds(load.retry_after_ms());
   if (load.has_model()) OnModel(load.model());
 }
 

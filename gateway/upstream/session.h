@@ -83,6 +83,8 @@ struct SchedulerState {
   int num_ready_workers = 0;
   int num_running = 0;
   int num_waiting = 0;
+  // Above 0: its queue is full, and this is how long a client should wait.
+  std::chrono::milliseconds retry_after{0};
   std::optional<v1::ModelFacts> model;  // stays known while the session is broken
 };
 

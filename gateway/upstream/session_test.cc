@@ -287,6 +287,19 @@ TEST_F(SessionTest, AStopStringConcludesAtOnceAndOnlyTheEndFollows) {
   EXPECT_EQ(a->end->kind, SequenceEnd::Kind::kStop);
 }
 
+TEST_F(SessionTest, WhatWasConcludedEndsWellWhateverTheSchedulerSays) {
+  Connect();
+  uint32_t handle = 0;
+  for (const v1::FinishReason reason :
+       {v1::FINISH_REASON_LENGTH, v1::FINISH_REASON_ERROR, v1::FINISH_REASON_TIMEOUT}) {
+    auto a = Open(++handle);
+    a->conclude_at = 1;
+    Tokens(handle, 0, {5});
+    Finish(handle, reason);
+    EXPECT_EQ(a->end->kind, SequenceEnd::Kind::kStop);
+  }
+}
+
 TEST_F(SessionTest, CancelIsSaidOnceAndNothingIsHeardAfterIt) {
   Connect();
   auto a = Open(1);
