@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/bench/bench.h"
+#include "cli/key.h"
 #include "cli/serve.h"
 #include "cli/simulate/simulate.h"
 #include "common/flags.h"
@@ -21,6 +22,7 @@ struct Subcommand {
 
 constexpr Subcommand kSubcommands[] = {
     {"serve", "Serve a model behind the OpenAI API and gRPC", weft::cli::Serve},
+    {"key", "Make an API key and its entry for --api-key-file", weft::cli::Key},
     {"bench", "Load an OpenAI-compatible server and measure it", weft::bench::Bench},
     {"simulate", "Size a pool: the scheduler on simulated time, without a GPU",
      weft::simulate::Simulate},

@@ -5,10 +5,11 @@
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <set>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
-#include "cli/ports.h"
+#include "absl/strings/str_split.h"
 #include "common/flags.h"
 
 namespace weft::cli {
@@ -28,33 +29,10 @@ void HandOnChoice(Flags& flags, Values& values, const std::string& name,
   flags.AddChoice(name, values[name], std::move(choices), help);
 }
 
-void Append(const Values& values, std::vector<std::string>& argv) {
-  for (const auto& [name, value] : values) {
-    if (!value.empty()) argv.push_back(absl::StrCat(name, "=", value));
-  }
-}
-
 // "models/demo/" -> "demo"
 std::string FolderName(const std::string& model) {
   std::error_code error;
   return fs::canonical(model, error).filename().string();
-}
-
-std::string Greeting(const ServeOptions& options) {
-  const bool is_any = options.host == "0.0.0.0" || options.host == "::";
-  std::string host = is_any ? "127.0.0.1" : options.host;
-  if (host.find(':') != std::string::npos) host = absl::StrCat("[", host, "]");
-  const std::string url = absl::StrCat("http://", host, ":", options.port);
-  const std::string name = options.served_model_name.substr(0, options.served_model_name.find(','));
-  return absl::StrFormat(
-      "\n"
-      "%s is served at %s/v1 (gRPC at %s:%d). Ctrl-C ends it.\n"
-      "\n"
-      "curl %s/v1/chat/completions -H 'Content-Type: application/json' \\\n"
-      "  -d '{\"model\": \"%s\", \"messages\": [{\"role\": \"user\", \"content\": \"What is 17 + "
-      "25?\"}]}'\n"
-      "\n",
-      name, url, host, options.grpc_port, url, name);
 }
 
 absl::StatusOr<std::string> OwnFolder() {
@@ -68,11 +46,16 @@ absl::StatusOr<std::string> OwnFolder() {
 
 void AddServeFlags(Flags& flags, ServeOptions& options) {
   flags
-      .AddPositional("MODEL", options.model,
-                     "Folder in Hugging Face format: config.json, tokenizer.json, *.safetensors")
+      .AddPositional(
+          "MODEL", options.models,
+          "Folder in Hugging Face format: config.json, tokenizer.json, *.safetensors; of "
+          "several models each gets its part of memory and cores")
       ->required();
-  flags.Add("--served-model-name", options.served_model_name,
-            "Names by which clients ask for the model, apart by commas (default: the folder's)");
+  flags
+      .Add("--served-model-name", options.served_model_names,
+           "Names by which clients ask for the model, apart by commas (default: the folder's); of "
+           "several models, once for each")
+      ->allow_extra_args(false);
   flags.Add("--host", options.host, "Address that clients reach");
   flags.Add("--port", options.port, "HTTP port; 0 takes a free one", 0, 65535);
   flags.Add("--grpc-port", options.grpc_port,
@@ -92,10 +75,10 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
   flags.Add("--tensor-parallel-size", options.tensor_parallel_size,
             "GPUs that share one model; 1 is built");
   HandOn(flags, worker, "--gpu-memory-utilization",
-         "Part of the available memory that weights and KV cache may take")
+         "Part of the available memory that weights and KV caches of all models may take")
       ->check(CLI::Range(0.01, 1.0));
   HandOn(flags, worker, "--kv-cache-memory-bytes",
-         "KV cache (default: what --gpu-memory-utilization leaves)")
+         "KV cache of each model (default: what --gpu-memory-utilization leaves)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 50));
   HandOn(flags, worker, "--max-model-len",
          "Prompt and output of one request, in tokens (default: the model's)")
@@ -120,11 +103,42 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
          "Milliseconds that a step may take which computes prompts besides running answers; 0: "
          "no limit")
       ->check(CLI::Range(0.0, 1e6));
+  HandOn(flags, options.scheduler, "--max-waiting",
+         "Requests that may wait; beyond that they are rejected (503)")
+      ->check(CLI::Range(1, 1 << 24));
+  HandOn(flags, options.scheduler, "--max-tenant-requests",
+         "Requests that one tenant may have open; beyond that they are rejected (429). 0: no limit "
+         "(default)")
+      ->check(CLI::Range(0, 1 << 24));
+  flags
+      .Add("--api-key", options.api_keys,
+           "Key that requests must bring; several are given as often, or apart by commas. Better "
+           "given as WEFT_API_KEY: this command line is in the list of processes")
+      ->allow_extra_args(false);
+  HandOn(flags, options.gateway, "--api-key-file",
+         "JSON file of hashed keys with tenants and limits (docs/access.md); `weft key` makes one");
+  HandOn(flags, options.gateway, "--cors-origins",
+         "Origins whose pages may call: *, none, or such as https://chat.example (default: *)");
+  HandOn(flags, options.gateway, "--tls-cert",
+         "PEM file of the certificate and its chain: HTTPS, and gRPC over TLS");
+  HandOn(flags, options.gateway, "--tls-key", "PEM file of the certificate's key");
+  HandOn(flags, options.gateway, "--tls-client-ca",
+         "PEM file of authorities: only clients with a certificate of theirs are let in");
+  HandOn(flags, options.gateway, "--tenant-header",
+         "Header that names a request's tenant (default: all are one tenant)");
+  flags.AddSwitch("--force-thinking", options.force_thinking,
+                  "Every chat answer begins inside <think>, also where the template does not open "
+                  "it");
   flags.AddSwitch("--enable-prefix-caching", options.enable_prefix_caching,
                   "Prompts share the KV blocks of equal beginnings; =false ends that");
+  flags.AddSwitch("--playground", options.playground,
+                  "A page at / on which to talk to the model; =false ends that");
 
-  flags.Add("--scheduler-port", options.scheduler_port, "Between the tiers; 0 takes a free one", 0,
-            65535);
+  flags.Add(
+      "--scheduler-port", options.scheduler_port,
+      "Between the tiers; of several models, of the first, the others have the next; 0 takes a "
+      "free one",
+      0, 65535);
   flags.Add("--gateway-admin-port", options.gateway_admin_port,
             "/metrics, /healthz, /readyz, /drain; 0 takes a free one", 0, 65535);
   flags.Add("--scheduler-admin-port", options.scheduler_admin_port, "Likewise", 0, 65535);
@@ -134,21 +148,60 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
   AddLogFlags(flags, options.log);
 }
 
-absl::Status Validate(const ServeOptions& options) {
+std::vector<std::string> NamesOf(const ServeOptions& options) {
+  if (!options.served_model_names.empty()) return options.served_model_names;
+  std::vector<std::string> names;
+  for (const std::string& model : options.models) names.push_back(FolderName(model));
+  return names;
+}
+
+namespace {
+
+absl::Status ValidateFolder(const std::string& model) {
   std::error_code error;
-  if (!fs::is_directory(options.model, error)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "MODEL ", options.model,
-        fs::exists(options.model, error) ? " is not a folder" : ": there is no such folder",
-        "; it takes one with config.json, tokenizer.json and *.safetensors"));
+  if (!fs::is_directory(model, error)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("MODEL ", model,
+                     fs::exists(model, error) ? " is not a folder" : ": there is no such folder",
+                     "; it takes one with config.json, tokenizer.json and *.safetensors"));
   }
   for (const char* file : {"config.json", "tokenizer.json"}) {
-    if (!fs::exists(fs::path(options.model) / file, error)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("MODEL ", options.model, " has no ", file,
-                       ": it is not a model folder in Hugging Face format"));
+    if (!fs::exists(fs::path(model) / file, error)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "MODEL ", model, " has no ", file, ": it is not a model folder in Hugging Face format"));
     }
   }
+  return absl::OkStatus();
+}
+
+// Each once, over all models.
+absl::Status ValidateNames(const ServeOptions& options) {
+  const size_t num_names = options.served_model_names.size();
+  if (num_names > 0 && num_names != options.models.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--served-model-name is given ", num_names, " times for ",
+                     options.models.size(), " models: it is given once for each, or not at all"));
+  }
+  std::set<std::string> known;
+  for (const std::string& names : NamesOf(options)) {
+    const std::vector<std::string> each = absl::StrSplit(names, ',');
+    for (const std::string& name : each) {
+      if (known.insert(name).second) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("two models are called ", name,
+                       ": --served-model-name, once for each, tells them apart"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status Validate(const ServeOptions& options) {
+  for (const std::string& model : options.models) {
+    if (auto s = ValidateFolder(model); !s.ok()) return s;
+  }
+  if (auto s = ValidateNames(options); !s.ok()) return s;
   if (!options.quantization.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--quantization ", options.quantization,
@@ -162,68 +215,12 @@ absl::Status Validate(const ServeOptions& options) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<RunnerOptions> Commands(ServeOptions options, const std::string& bin) {
-  std::vector<int*> open;
-  for (int* port :
-       {&options.port, &options.grpc_port, &options.scheduler_port, &options.gateway_admin_port,
-        &options.scheduler_admin_port, &options.worker_admin_port}) {
-    if (*port == 0) open.push_back(port);
-  }
-  absl::StatusOr<std::vector<int>> ports = FreePorts(static_cast<int>(open.size()));
-  if (!ports.ok()) return ports.status();
-  for (size_t i = 0; i < open.size(); ++i) *open[i] = (*ports)[i];
-  if (options.served_model_name.empty()) options.served_model_name = FolderName(options.model);
-
-  // Everything that a tier could also read from the environment, and that has
-  // another meaning there, is said here.
-  const std::string loopback = "127.0.0.1";
-  const std::string scheduler = absl::StrCat(loopback, ":", options.scheduler_port);
-  const auto common = [&](const char* binary, int admin_port) {
-    return TierCommand{
-        .argv = {absl::StrCat(bin, "/", binary), absl::StrCat("--admin-host=", loopback),
-                 absl::StrCat("--admin-port=", admin_port),
-                 absl::StrCat("--log-format=", options.log.format),
-                 absl::StrCat("--log-level=", options.log.level)},
-        .admin_port = admin_port};
-  };
-  const std::string drain = absl::StrCat("--drain-timeout=", options.drain_timeout);
-
-  TierCommand scheduler_command = common("weft-scheduler", options.scheduler_admin_port);
-  scheduler_command.argv.push_back(absl::StrCat("--host=", loopback));
-  scheduler_command.argv.push_back(absl::StrCat("--port=", options.scheduler_port));
-  scheduler_command.argv.push_back(
-      absl::StrCat("--enable-prefix-caching=", options.enable_prefix_caching ? "true" : "false"));
-  Append(options.scheduler, scheduler_command.argv);
-
-  TierCommand worker_command = common("weft-worker", options.worker_admin_port);
-  worker_command.argv.push_back(absl::StrCat("--model=", options.model));
-  worker_command.argv.push_back(absl::StrCat("--scheduler=", scheduler));
-  worker_command.argv.push_back(
-      absl::StrCat("--enforce-eager=", options.enforce_eager ? "true" : "false"));
-  Append(options.worker, worker_command.argv);
-
-  TierCommand gateway_command = common("weft-gateway", options.gateway_admin_port);
-  for (const std::string& word :
-       {absl::StrCat("--model=", options.model),
-        absl::StrCat("--served-model-name=", options.served_model_name),
-        absl::StrCat("--scheduler=", scheduler), absl::StrCat("--host=", options.host),
-        absl::StrCat("--port=", options.port), absl::StrCat("--grpc-port=", options.grpc_port),
-        drain}) {
-    gateway_command.argv.push_back(word);
-  }
-
-  return RunnerOptions{
-      .commands = {std::move(scheduler_command), std::move(worker_command),
-                   std::move(gateway_command)},
-      .drain_timeout = Duration(static_cast<int64_t>(options.drain_timeout * 1000)),
-      .greeting = Greeting(options)};
-}
-
 int Serve(int argc, const char* const* argv) {
   ServeOptions options;
-  Flags flags("weft serve",
-              "Serves a model behind the OpenAI API and gRPC: starts gateway, scheduler and worker "
-              "on this machine and keeps them running.");
+  Flags flags(
+      "weft serve",
+      "Serves models behind the OpenAI API and gRPC: starts a gateway, and for each model a "
+      "scheduler and a worker, on this machine, and keeps them running.");
   AddServeFlags(flags, options);
   if (std::optional<int> exit_code = flags.Parse(argc, argv)) return *exit_code;
 
@@ -233,8 +230,7 @@ int Serve(int argc, const char* const* argv) {
   }
   InitLog("weft", options.log);
   absl::StatusOr<std::string> bin = OwnFolder();
-  absl::StatusOr<RunnerOptions> commands =
-      bin.ok() ? Commands(std::move(options), *bin) : bin.status();
+  absl::StatusOr<RunnerOptions> commands = bin.ok() ? Commands(options, *bin) : bin.status();
   if (!commands.ok()) {
     spdlog::error("{}", std::string(commands.status().message()));
     return 1;

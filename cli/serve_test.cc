@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::Contains;
-using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -26,13 +26,15 @@ struct Fixture : ::testing::Test {
     for (const char* file : {"config.json", "tokenizer.json"}) {
       std::ofstream(folder / "demo" / file) << "{}";
     }
-    options.model = (folder / "demo").string();
+    options.models = {(folder / "demo").string()};
   }
   ~Fixture() override { fs::remove_all(folder); }
 
   // The exit code that the flags alone give.
   std::optional<int> Parse(std::vector<std::string> words) {
-    words.insert(words.begin(), {"weft serve", options.model});
+    words.insert(words.begin(), "weft serve");
+    words.insert(words.begin() + 1, options.models.begin(), options.models.end());
+    options.models.clear();
     std::vector<const char*> argv;
     for (const std::string& word : words) argv.push_back(word.c_str());
     Flags flags("weft serve", "Serves.");
@@ -42,9 +44,10 @@ struct Fixture : ::testing::Test {
     errors = ::testing::internal::GetCapturedStderr();
     return exit_code;
   }
-  const std::vector<std::string>& Argv(Tier tier) {
-    return commands.commands[static_cast<size_t>(tier)].argv;
+  const std::vector<std::string>& Argv(Member member) {
+    return commands.commands[IndexOf(member, static_cast<int>(options.models.size()))].argv;
   }
+  std::string Error() { return std::string(Validate(options).message()); }
   void Build() { commands = Commands(options, "/opt/weft/bin").value(); }
 
   fs::path folder;
@@ -69,7 +72,7 @@ TEST_F(ServeTest, EachFlagGoesToItsTier) {
   EXPECT_THAT(Argv(Tier::kGateway), Not(Contains(StartsWith("--dtype"))));
   EXPECT_THAT(Argv(Tier::kScheduler), Contains("--enable-prefix-caching=false"));
   EXPECT_THAT(Argv(Tier::kWorker), Contains("--enforce-eager=true"));
-  for (Tier tier : kTiers) EXPECT_THAT(Argv(tier), Contains("--log-format=json"));
+  for (const Member member : Members(1)) EXPECT_THAT(Argv(member), Contains("--log-format=json"));
   EXPECT_EQ(commands.drain_timeout, Duration(2500));
 }
 
@@ -77,6 +80,17 @@ TEST_F(ServeTest, AFlagThatWasNotGivenIsLeftToItsTier) {
   ASSERT_EQ(Parse({}), std::nullopt);
   Build();
   EXPECT_THAT(Argv(Tier::kWorker), Not(Contains(StartsWith("--max-num-seqs"))));
+}
+
+TEST_F(ServeTest, ThePageIsNamedUnlessItIsSwitchedOff) {
+  Build();
+  EXPECT_THAT(Argv(Tier::kGateway), Contains("--playground=true"));
+  EXPECT_THAT(commands.greeting, HasSubstr("in a browser: http://127.0.0.1:"));
+  ASSERT_EQ(Parse({"--playground=false"}), std::nullopt);
+  options.models = {(folder / "demo").string()};
+  Build();
+  EXPECT_THAT(Argv(Tier::kGateway), Contains("--playground=false"));
+  EXPECT_THAT(commands.greeting, Not(HasSubstr("browser")));
 }
 
 TEST_F(ServeTest, ExecutablesStandBesideOurOwn) {
@@ -91,7 +105,8 @@ TEST_F(ServeTest, OnlyTheGatewayIsReachableFromElsewhere) {
   Build();
   EXPECT_THAT(Argv(Tier::kGateway), Contains("--host=0.0.0.0"));
   EXPECT_THAT(Argv(Tier::kScheduler), Contains("--host=127.0.0.1"));
-  for (Tier tier : kTiers) EXPECT_THAT(Argv(tier), Contains("--admin-host=127.0.0.1"));
+  for (const Member member : Members(1))
+    EXPECT_THAT(Argv(member), Contains("--admin-host=127.0.0.1"));
 }
 
 TEST_F(ServeTest, PortsAreChosenAndDiffer) {
@@ -103,14 +118,14 @@ TEST_F(ServeTest, PortsAreChosenAndDiffer) {
 }
 
 TEST_F(ServeTest, TheModelIsNamedAfterItsFolderUnlessToldOtherwise) {
-  options.model += "/";
+  options.models[0] += "/";
   Build();
   EXPECT_THAT(Argv(Tier::kGateway), Contains("--served-model-name=demo"));
   EXPECT_THAT(commands.greeting, HasSubstr(R"("model": "demo")"));
-  options.served_model_name = "mine";
+  options.served_model_names = {"mine"};
   Build();
   EXPECT_THAT(Argv(Tier::kGateway), Contains("--served-model-name=mine"));
-  options.served_model_name = "mine,yours";
+  options.served_model_names = {"mine,yours"};
   Build();
   EXPECT_THAT(Argv(Tier::kGateway), Contains("--served-model-name=mine,yours"));
   EXPECT_THAT(commands.greeting, HasSubstr(R"("model": "mine")"));
@@ -128,12 +143,52 @@ TEST_F(ServeTest, TheGreetingNamesAnAddressThatCanBeReached) {
 
 TEST_F(ServeTest, AModelThatIsNoModelFolderIsRefusedWithWhatIsMissing) {
   EXPECT_TRUE(Validate(options).ok()) << Validate(options);
-  options.model = "/no/such/model";
-  EXPECT_THAT(Validate(options).message(), HasSubstr("there is no such folder"));
-  options.model = (folder / "demo" / "config.json").string();
-  EXPECT_THAT(Validate(options).message(), HasSubstr("is not a folder"));
-  options.model = folder.string();
-  EXPECT_THAT(Validate(options).message(), HasSubstr("has no config.json"));
+  options.models = {"/no/such/model"};
+  EXPECT_THAT(Error(), HasSubstr("there is no such folder"));
+  options.models = {(folder / "demo" / "config.json").string()};
+  EXPECT_THAT(Error(), HasSubstr("is not a folder"));
+  options.models = {folder.string()};
+  EXPECT_THAT(Error(), HasSubstr("has no config.json"));
+}
+
+TEST_F(ServeTest, SeveralModelsShareTheMachine) {
+  fs::copy(folder / "demo", folder / "other");
+  options.models.push_back((folder / "other").string());
+  ASSERT_EQ(Parse({"--scheduler-port", "7000", "--gpu-memory-utilization", "0.8"}), std::nullopt)
+      << errors;
+  ASSERT_TRUE(Validate(options).ok()) << Validate(options);
+  Build();
+  ASSERT_EQ(commands.commands.size(), 5u);
+  EXPECT_THAT(commands.groups, ElementsAre("demo", "other"));
+  const Member scheduler{Tier::kScheduler, 1}, worker{Tier::kWorker, 1};
+  EXPECT_THAT(Argv(Tier::kScheduler), Contains("--port=7000"));
+  EXPECT_THAT(Argv(scheduler), Contains("--port=7001"));
+  EXPECT_THAT(Argv(worker), Contains("--scheduler=127.0.0.1:7001"));
+  EXPECT_THAT(Argv(worker), Contains("--model=" + options.models[1]));
+  for (const Member one : {Member(Tier::kWorker), worker}) {
+    EXPECT_THAT(Argv(one), Contains("--gpu-memory-utilization=0.4"));
+    EXPECT_THAT(Argv(one), Contains(StartsWith("--num-threads=")));
+  }
+  std::vector<std::string> groups;  // as the gateway is told of them, in order
+  for (const std::string& word : Argv(Tier::kGateway)) {
+    if (word.starts_with("--served-model-name=") || word.starts_with("--scheduler=")) {
+      groups.push_back(word);
+    }
+  }
+  EXPECT_THAT(groups, ElementsAre("--served-model-name=demo", "--scheduler=127.0.0.1:7000",
+                                  "--served-model-name=other", "--scheduler=127.0.0.1:7001"));
+  EXPECT_THAT(commands.greeting, HasSubstr("demo and other are served at"));
+}
+
+TEST_F(ServeTest, SeveralModelsHaveDifferentNames) {
+  options.models.push_back(options.models[0]);
+  EXPECT_THAT(Error(), HasSubstr("two models are called demo"));
+  options.served_model_names = {"a,b"};
+  EXPECT_THAT(Error(), HasSubstr("--served-model-name is given 1 times for 2 models"));
+  options.served_model_names = {"a,b", "c,b"};
+  EXPECT_THAT(Error(), HasSubstr("two models are called b"));
+  options.served_model_names = {"a,b", "c"};
+  EXPECT_EQ(Error(), "");
 }
 
 TEST_F(ServeTest, WhatIsNotBuiltIsRefusedWithTheCause) {

@@ -4,6 +4,8 @@
 
 find_package(Threads REQUIRED)
 find_package(OpenSSL REQUIRED)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+find_package(ZLIB REQUIRED)
 find_package(CURL REQUIRED)
 find_package(absl REQUIRED)
 find_package(Protobuf REQUIRED)

@@ -7,12 +7,22 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1
 
-cmake --build "$build" --target core_bench sse_bench stream_bench weft-worker >/dev/null
+cmake --build "$build" --target core_bench run_ahead_bench sse_bench stream_bench weft weft-gateway \
+  weft-scheduler weft-worker >/dev/null
 printf '%s, %s cores, %s\n\n' "$(date -u +%F)" "$(nproc)" \
   "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1)"
 
 echo "## Plan and Apply of the scheduler's core"
 "$build/bin/core_bench"
+echo
+echo "## Scheduler and worker alone: what the device waits for"
+"$build/bin/run_ahead_bench"
+echo
+echo "## All tiers under load, with a worker that computes nothing"
+scripts/load_bench.py "$build"
+echo
+echo "## Streams while a long text is tokenized"
+scripts/tokenize_bench.py "$build"
 echo
 echo "## Writing SSE: one chunk, then whole streams over loopback"
 "$build/bin/sse_bench"

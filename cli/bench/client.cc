@@ -22,7 +22,8 @@ Client::Client(ClientThread& thread, const ClientShared& shared)
     : thread_(thread),
       shared_(shared),
       socket_(thread.context.get_executor()),
-      timer_(thread.context.get_executor()) {}
+      timer_(thread.context.get_executor()),
+      scanner_(/*keeps_text=*/shared.check != nullptr) {}
 
 // ---- sending ----
 
@@ -32,7 +33,8 @@ void Client::Next() {
     Close();
     return shared_.slot_over();
   }
-  shared_.write_request(ticket->index, request_);
+  index_ = ticket->index;
+  shared_.write_request(index_, request_);
   if (ticket->due <= Clock::now()) return Begin();
   timer_.expires_at(ticket->due);
   timer_.async_wait([self = shared_from_this()](Error) { self->Begin(); });
@@ -166,7 +168,7 @@ void Client::Finish() {
     const std::string message = ErrorMessage(parser_->body());
     const std::string kind = absl::StrCat("HTTP ", parser_->status());
     if (!parser_->keep_alive()) Close();
-    thread_.measured.AddError(kind, message);
+    thread_.measured.AddError(kind, message, Milliseconds(Clock::now() - began_));
     return EndRequest();
   }
   if (!scanner_.error().empty()) return Fail("error in the stream", scanner_.error());
@@ -178,6 +180,10 @@ void Client::Finish() {
 
   const bool has_usage = scanner_.usage().has_value();
   const Usage usage = scanner_.usage().value_or(Usage{0, scanner_.num_text_events()});
+  if (shared_.check) {
+    const absl::Status right = shared_.check(index_, scanner_.text(), usage.completion_tokens);
+    if (!right.ok()) return Fail("wrong answer", std::string(right.message()));
+  }
   // Tokens may make no text: then the end is the first that comes of it.
   const Clock::time_point first = first_text_.value_or(last_event_);
   const int num_gaps = scanner_.num_text_events() - 1;
@@ -193,7 +199,7 @@ void Client::Finish() {
 }
 
 void Client::Fail(const std::string& kind, const std::string& example) {
-  thread_.measured.AddError(kind, example);
+  thread_.measured.AddError(kind, example, Milliseconds(Clock::now() - began_));
   Close();
   EndRequest();
 }

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "cli/bench/answer_parser.h"
 #include "cli/bench/dispatcher.h"
 #include "cli/bench/sse_scanner.h"
@@ -28,6 +29,8 @@ struct ClientShared {
   Clock::duration timeout;
   Dispatcher& dispatcher;
   std::function<void(int index, std::string& out)> write_request;
+  // Whether an answer's text and number of tokens are right; empty: anything is.
+  std::function<absl::Status(int index, std::string_view text, int64_t num_tokens)> check;
   std::function<void()> add_slot;   // another client, on some thread
   std::function<void()> slot_over;  // this client sends no more
 };
@@ -80,6 +83,7 @@ class Client : public std::enable_shared_from_this<Client> {
 
   // The request under way:
   bool is_open_ = false;
+  int index_ = 0;
   std::string request_;
   std::string rest_;  // bytes of the answer that cannot be read without more
   std::optional<AnswerParser> parser_;

@@ -67,7 +67,8 @@ LoadOutcome RunLoad(const LoadPlan& plan) {
                       .timeout = std::chrono::duration_cast<Clock::duration>(
                           std::chrono::duration<double>(plan.timeout_s)),
                       .dispatcher = dispatcher,
-                      .write_request = plan.write_request};
+                      .write_request = plan.write_request,
+                      .check = plan.check};
   shared.add_slot = [&] {
     Thread& thread = *threads[next_thread.fetch_add(1) % threads.size()];
     asio::post(thread.context,

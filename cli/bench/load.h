@@ -5,8 +5,10 @@
 #include <chrono>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "cli/bench/statistics.h"
 
 namespace weft::bench {
@@ -19,6 +21,8 @@ struct LoadPlan {
   double timeout_s = 3600;
   // Called on every thread.
   std::function<void(int index, std::string& out)> write_request;
+  // Whether an answer is right, likewise; empty: anything is.
+  std::function<absl::Status(int index, std::string_view text, int64_t num_tokens)> check;
   // Called on the caller's thread, twice a second.
   std::function<void(int num_ended, int num_open)> on_progress;
 };

@@ -37,7 +37,8 @@ void AddBenchFlags(Flags& flags, Options& options) {
   flags.AddChoice(
       "--endpoint", options.endpoint, {"completions", "chat"},
       "completions: prompts are token ids, of exact length; chat: words, of about that");
-  flags.Add("--api-key", options.api_key, "Sent as a bearer token");
+  flags.Add("--api-key", options.api_key,
+            "Sent as a bearer token (default: OPENAI_API_KEY, too, has it)");
   flags.Add("--num-prompts", options.num_prompts, "Requests", 1, 100'000'000);
   flags.Add("--num-warmups", options.num_warmups, "Requests before, which do not count", 0,
             1'000'000);
@@ -62,6 +63,9 @@ void AddBenchFlags(Flags& flags, Options& options) {
   flags.Add("--goodput", options.goodput,
             "Bounds in ms that a good request keeps, as ttft:200,itl:25; of ttft, tpot, itl (the "
             "mean gap), e2el");
+  flags.Add("--check-simulated", options.check_simulated,
+            "The folder of a model that a simulated worker serves: each answer must be, token by "
+            "token, what that worker says");
   flags.Add("--json", options.json, "File that gets the results, in vLLM's names");
 }
 
@@ -139,6 +143,12 @@ absl::Status Validate(const Options& options) {
   if (std::any_of(options.api_key.begin(), options.api_key.end(),
                   [](unsigned char c) { return c <= ' ' || c > '~'; })) {
     return absl::InvalidArgumentError("--api-key holds what no header may hold");
+  }
+  if (!options.check_simulated.empty() &&
+      (options.endpoint != "completions" || !options.ignore_eos)) {
+    return absl::InvalidArgumentError(
+        "--check-simulated knows whole answers of completions: it needs --endpoint completions "
+        "and --ignore-eos");
   }
   return absl::OkStatus();
 }

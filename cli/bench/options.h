@@ -33,7 +33,8 @@ struct Options {
   int threads = 0;        // 0: DefaultThreads()
   double timeout = 3600;  // seconds, for one request
   std::string goodput;
-  std::string json;  // a file's name; empty: none
+  std::string check_simulated;  // the model's folder; empty: answers are not judged
+  std::string json;             // a file's name; empty: none
 };
 
 // Where requests go: "http://[::1]:8000/base" -> {"::1", "8000", "[::1]:8000", "/base"}.

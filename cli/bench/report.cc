@@ -89,7 +89,10 @@ std::string Table(const Report& report) {
                           outcome.measured.num_without_usage);
   }
   for (const auto& [kind, error] : outcome.measured.errors) {
-    absl::StrAppendFormat(&out, "Failed, %s: %d, such as: %s\n", kind, error.count, error.example);
+    const Summary after = Summarize(error.after_ms);
+    absl::StrAppendFormat(&out,
+                          "Failed, %s: %d, after %.2f ms (median), %.2f ms (P99), such as: %s\n",
+                          kind, error.count(), after.p50, after.p99, error.example);
   }
   return out;
 }
@@ -134,7 +137,12 @@ std::string Json(const Report& report) {
   json["client_busiest_thread_cpu_s"] = outcome.busiest_thread_cpu_s;
   boost::json::array errors;
   for (const auto& [kind, error] : outcome.measured.errors) {
-    errors.push_back({{"kind", kind}, {"count", error.count}, {"example", error.example}});
+    const Summary after = Summarize(error.after_ms);
+    errors.push_back({{"kind", kind},
+                      {"count", error.count()},
+                      {"p50_after_ms", after.p50},
+                      {"p99_after_ms", after.p99},
+                      {"example", error.example}});
   }
   json["errors"] = std::move(errors);
   return boost::json::serialize(json) + "\n";

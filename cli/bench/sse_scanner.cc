@@ -46,6 +46,16 @@ std::optional<Usage> ReadUsage(std::string_view payload) {
                .completion_tokens = read("completion_tokens")};
 }
 
+// {"choices":[{"text":"..."}]}
+std::string CompletionText(std::string_view payload) {
+  boost::system::error_code error;
+  const json::value value = json::parse({payload.data(), payload.size()}, error);
+  if (error) return {};
+  const json::value* const text = value.find_pointer("/choices/0/text", error);
+  if (text == nullptr || !text->is_string()) return {};
+  return {text->get_string().data(), text->get_string().size()};
+}
+
 }  // namespace
 
 void SseScanner::Feed(std::string_view bytes) {
@@ -66,7 +76,7 @@ void SseScanner::Feed(std::string_view bytes) {
   }
 }
 
-void SseScanner::Reset() { *this = SseScanner(); }
+void SseScanner::Reset() { *this = SseScanner(keeps_text_); }
 
 void SseScanner::ReadLine(std::string_view line) {
   constexpr std::string_view kField = "data:";
@@ -87,6 +97,7 @@ void SseScanner::ReadPayload(std::string_view payload) {
                         HasText(payload, "\"reasoning_content\":") ||
                         HasText(payload, "\"reasoning\":");
   num_text_events_ += has_text;
+  if (has_text && keeps_text_) text_ += CompletionText(payload);
   if (ValueBehind(payload, "\"finish_reason\":").starts_with('"')) has_finish_ = true;
   if (ValueBehind(payload, "\"usage\":").starts_with('{')) {
     if (std::optional<Usage> usage = ReadUsage(payload)) usage_ = usage;

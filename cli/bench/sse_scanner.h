@@ -19,6 +19,9 @@ struct Usage {
 
 class SseScanner {
  public:
+  // `keeps_text`: each event is parsed as well, for text().
+  explicit SseScanner(bool keeps_text = false) : keeps_text_(keeps_text) {}
+
   // Bytes as they come, cut anywhere.
   void Feed(std::string_view bytes);
   // For another answer.
@@ -31,11 +34,13 @@ class SseScanner {
   bool is_done() const { return is_done_; }                     // [DONE] has come
   const std::optional<Usage>& usage() const { return usage_; }  // the latest
   const std::string& error() const { return error_; }           // an event's message; empty: none
+  const std::string& text() const { return text_; }             // of a completion, if it is kept
 
  private:
   void ReadLine(std::string_view line);
   void ReadPayload(std::string_view payload);
 
+  bool keeps_text_;
   std::string partial_;  // a line whose end has not come
   int num_events_ = 0;
   int num_text_events_ = 0;
@@ -43,6 +48,7 @@ class SseScanner {
   bool is_done_ = false;
   std::optional<Usage> usage_;
   std::string error_;
+  std::string text_;
 };
 
 // What an error's JSON says: {"error":{"message":"..."}} and its variants; the text

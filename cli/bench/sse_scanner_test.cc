@@ -48,6 +48,17 @@ TEST(SseScanner, ItDoesNotMatterWhereTheBytesAreCut) {
   }
 }
 
+TEST(SseScanner, KeepsACompletionsTextIfItIsToldTo) {
+  SseScanner scanner(/*keeps_text=*/true);
+  for (int i = 0; i < 2; ++i) {
+    scanner.Feed(Completion(R"("a\"b")") + Completion(R"("\u00e4\n")") + kEnd);
+    EXPECT_EQ(scanner.text(), "a\"b\xc3\xa4\n");
+    scanner.Reset();
+    EXPECT_EQ(scanner.text(), "");
+  }
+  EXPECT_EQ(Scan(Completion(R"("a")")).text(), "");
+}
+
 TEST(SseScanner, ChatTextIsContentOrReasoning) {
   const auto chat = [](const std::string& delta) {
     return Scan(R"(data: {"choices":[{"index":0,"delta":{)" + delta +

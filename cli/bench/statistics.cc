@@ -26,9 +26,10 @@ bool IsGood(const RequestRecord& request, const Goodput& goodput) {
 
 }  // namespace
 
-void Measurements::AddError(const std::string& kind, const std::string& example) {
+void Measurements::AddError(const std::string& kind, const std::string& example, double after_ms) {
   ErrorCount& error = errors[kind];
-  if (error.count++ == 0) error.example = example;
+  if (error.count() == 0) error.example = example;
+  error.after_ms.push_back(static_cast<float>(after_ms));
 }
 
 void Measurements::Merge(Measurements&& other) {
@@ -36,8 +37,8 @@ void Measurements::Merge(Measurements&& other) {
   itl_ms.insert(itl_ms.end(), other.itl_ms.begin(), other.itl_ms.end());
   for (auto& [kind, error] : other.errors) {
     ErrorCount& mine = errors[kind];
-    if (mine.count == 0) mine.example = std::move(error.example);
-    mine.count += error.count;
+    if (mine.count() == 0) mine.example = std::move(error.example);
+    mine.after_ms.insert(mine.after_ms.end(), error.after_ms.begin(), error.after_ms.end());
   }
   num_without_usage += other.num_without_usage;
 }
@@ -83,7 +84,7 @@ double Results::PerSecond(int64_t count) const {
 Results Summarize(const Measurements& measured, double duration_s, const Goodput& goodput) {
   Results results{.duration_s = duration_s,
                   .num_succeeded = static_cast<int64_t>(measured.requests.size())};
-  for (const auto& [kind, error] : measured.errors) results.num_failed += error.count;
+  for (const auto& [kind, error] : measured.errors) results.num_failed += error.count();
   std::vector<double> ttft, tpot, e2e;
   for (const RequestRecord& request : measured.requests) {
     results.num_prompt_tokens += request.num_prompt_tokens;

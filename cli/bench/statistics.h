@@ -24,9 +24,12 @@ struct RequestRecord {
   int64_t num_output_tokens = 0;
 };
 
+// Requests that failed in the same way.
 struct ErrorCount {
-  int64_t count = 0;
   std::string example;
+  std::vector<float> after_ms;  // from sending each to its failure
+
+  int64_t count() const { return static_cast<int64_t>(after_ms.size()); }
 };
 
 // What one thread has measured, or several.
@@ -36,7 +39,7 @@ struct Measurements {
   std::map<std::string, ErrorCount> errors;  // by kind
   int64_t num_without_usage = 0;             // their tokens are their events
 
-  void AddError(const std::string& kind, const std::string& example);
+  void AddError(const std::string& kind, const std::string& example, double after_ms);
   void Merge(Measurements&& other);
 };
 

@@ -37,8 +37,8 @@ Measurements Two() {
 
 TEST(Results, TotalsAndRates) {
   Measurements measured = Two();
-  measured.AddError("HTTP 503", "busy");
-  measured.AddError("HTTP 503", "still busy");
+  measured.AddError("HTTP 503", "busy", 3);
+  measured.AddError("HTTP 503", "still busy", 5);
   const Results results = Summarize(measured, 2, {});
   EXPECT_EQ(results.num_succeeded, 2);
   EXPECT_EQ(results.num_failed, 2);
@@ -63,12 +63,13 @@ TEST(Results, AGoodRequestKeepsEveryBound) {
 TEST(Measurements, MergingKeepsCountsAndOneExample) {
   Measurements first = Two(), second = Two();
   second.itl_ms = {1, 2};
-  second.AddError("timeout", "an example");
-  second.AddError("timeout", "another");
+  second.AddError("timeout", "an example", 20);
+  second.AddError("timeout", "another", 30);
   first.Merge(std::move(second));
   EXPECT_EQ(first.requests.size(), 4u);
   EXPECT_EQ(first.itl_ms.size(), 2u);
-  EXPECT_EQ(first.errors["timeout"].count, 2);
+  EXPECT_EQ(first.errors["timeout"].count(), 2);
+  EXPECT_DOUBLE_EQ(Summarize(first.errors["timeout"].after_ms).mean, 25);
   EXPECT_EQ(first.errors["timeout"].example, "an example");
 }
 

@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
+#include "cli/bench/answer_check.h"
 
 namespace weft::bench {
 namespace {
@@ -69,6 +70,7 @@ std::vector<double> Arrivals(int num_requests, double rate, uint64_t seed) {
 
 Workload::Workload(const Options& options, const Target& target, const std::string& model)
     : is_chat_(options.endpoint == "chat"),
+      has_seeds_(!options.check_simulated.empty()),
       input_len_(options.random_input_len),
       first_id_(std::min(kFirstId, options.vocab_size / 2)),
       end_id_(options.vocab_size),
@@ -94,7 +96,7 @@ Workload::Workload(const Options& options, const Target& target, const std::stri
                   options.ignore_eos ? ",\"ignore_eos\":true" : "",
                   ",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
   body_begin_ += is_chat_ ? ",\"messages\":[{\"role\":\"user\",\"content\":\"" : ",\"prompt\":[";
-  body_end_ = is_chat_ ? "\"}]}" : "]}";
+  body_end_ = is_chat_ ? "\"}]" : "]";
 }
 
 void Workload::AppendPrompt(int64_t index, std::string& out) const {
@@ -120,6 +122,8 @@ void Workload::WriteRequest(int64_t index, std::string& out) const {
   out += body_begin_;
   AppendPrompt(index, out);
   out += body_end_;
+  if (has_seeds_) absl::StrAppend(&out, ",\"seed\":", AnswerCheck::SeedOf(index));
+  out += '}';
   out.insert(length_at, std::to_string(out.size() - body_at));
 }
 

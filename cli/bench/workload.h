@@ -27,6 +27,7 @@ class Workload {
   void AppendPrompt(int64_t index, std::string& out) const;
 
   const bool is_chat_;
+  const bool has_seeds_;  // AnswerCheck's
   const int input_len_;
   const int first_id_;
   const int end_id_;

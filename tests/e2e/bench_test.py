@@ -67,7 +67,7 @@ def test_requests_that_fail_are_told_by_kind(bin_dir, simulated, tmp_path):
     [error] = results["errors"]
     assert (error["kind"], error["count"]) == ("HTTP 400", 5)
     assert "token id" in error["example"]
-    assert "Failed, HTTP 400: 5, such as: " in table
+    assert "Failed, HTTP 400: 5, after " in table
 
 
 # ---- against a server that does what we say ----

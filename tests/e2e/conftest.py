@@ -1,7 +1,13 @@
+import concurrent.futures
+import functools
+import os
+import statistics
 import time
 
+import httpx
 import pytest
 import stack
+import streams
 import tiny_model as tiny
 
 
@@ -38,3 +44,58 @@ def served(session_stack):
 def client(served):
     with served.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session", params=["fp32", "simulated"])
+def worker_flags(request):
+    """The workers of which not a token may be altered."""
+    return {"fp32": streams.FAST, "simulated": streams.SIMULATED}[request.param]
+
+
+@functools.cache
+def texts_of(bin_dir, model, flags):
+    def ask(number):
+        answer = httpx.post(f"{served.url}/v1/completions", timeout=60,
+                            json=streams.body(number, False))
+        return answer.json()["choices"][0]["text"]
+    with stack.Served(bin_dir, model, flags) as served, \
+            concurrent.futures.ThreadPoolExecutor() as pool:
+        return list(pool.map(ask, range(streams.NUM_STREAMS)))
+
+
+@pytest.fixture(scope="session")
+def undisturbed(bin_dir, tiny_model):
+    """What each of the streams says when nothing happens."""
+    return texts_of(bin_dir, tiny_model, tuple(streams.FAST))
+
+
+@pytest.fixture(scope="session")
+def undisturbed_by_worker(bin_dir, tiny_model, worker_flags):
+    return texts_of(bin_dir, tiny_model, tuple(worker_flags))
+
+
+# ---- figures of faults ----
+
+MEASURED = {}
+
+
+@pytest.fixture
+def figures():
+    """figures(what, seconds): for the table at the end."""
+    return lambda what, seconds: MEASURED.setdefault(what, []).append(seconds)
+
+
+def pytest_generate_tests(metafunc):
+    if metafunc.definition.get_closest_marker("repeated") and os.environ.get("WEFT_SOAK"):
+        metafunc.fixturenames.append("repetition")
+        metafunc.parametrize("repetition", range(10))
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not MEASURED:
+        return
+    terminalreporter.section("seconds: median, longest, of how many")
+    width = max(map(len, MEASURED))
+    for what, seconds in sorted(MEASURED.items()):
+        terminalreporter.write_line(f"{what:{width}} {statistics.median(seconds):5.2f} "
+                                    f"{max(seconds):5.2f} {len(seconds):3}")

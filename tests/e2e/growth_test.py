@@ -3,6 +3,7 @@
 import asyncio
 import pathlib
 import re
+import subprocess
 
 import httpx
 import pytest
@@ -50,3 +51,29 @@ def test_thousands_of_requests_leave_nothing_behind(bin_dir, tiny_model):
         for tier, (resident, threads) in after.items():
             assert resident - before[tier][0] < LIMIT_BYTES, (tier, before, after)
             assert threads <= before[tier][1] + 4, (tier, before, after)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_million_requests_leave_nothing_behind(bin_dir, tiny_model):
+    limit = 8 << 20
+    with stack.Served(bin_dir, tiny_model, [
+            "--backend", "simulated", "--simulated-speed", "1000", "--kv-cache-memory-bytes",
+            str(64 << 20)]) as served:
+        def load(count, seed):
+            done = subprocess.run(
+                [bin_dir / "weft", "bench", "--base-url", served.url, "--num-prompts", str(count),
+                 "--max-concurrency", "64", "--random-input-len", "16", "--random-output-len", "4",
+                 "--vocab-size", "4000", "--seed", str(seed)],
+                capture_output=True, text=True, timeout=1500, check=False)
+            assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+        load(100_000, 1)
+        before = state(served)
+        load(900_000, 2)
+        served.expect_idle()
+        after = state(served)
+        for tier, (resident, _) in after.items():
+            print(f"{tier}: {(resident - before[tier][0]) / 2**20:+.1f} MiB from 100,000 to "
+                  f"1,000,000 requests, {resident / 2**20:.0f} MiB")
+            assert resident - before[tier][0] < limit, (tier, before, after)

@@ -1,10 +1,15 @@
 """The official Python client, streaming and not."""
 
 import asyncio
+import enum
+import threading
+import time
 
 import httpx
 import openai
+import pydantic
 import pytest
+import stack
 
 QUESTION = [{"role": "user", "content": "Tom has 12 apples, buys 7 and eats 5. How many are left?"}]
 GREEDY = {"temperature": 0, "max_tokens": 160}
@@ -193,3 +198,172 @@ def test_leaving_a_stream_early_is_well(client, served):
               max_tokens=400) as stream:
         next(iter(stream))
     # `served` checks that its blocks are free within a second.
+
+
+# ---- parse helpers ----
+
+
+class Unit(enum.Enum):
+    APPLE = "apple"
+    PEAR = "pear"
+
+
+class Count(pydantic.BaseModel):
+    number: int
+    unit: Unit
+
+
+class Counts(pydantic.BaseModel):
+    counts: list[Count]
+
+
+def test_a_chat_is_parsed_into_a_class(client, served):
+    options = {"model": served.served_name, "messages": QUESTION, "response_format": Count,
+               "temperature": 0, "max_tokens": 400}
+    answer = client.chat.completions.parse(**options)
+    assert answer.choices[0].finish_reason == "stop", answer
+    parsed = answer.choices[0].message.parsed
+    assert isinstance(parsed, Count) and isinstance(parsed.unit, Unit)
+    with client.chat.completions.stream(**options) as stream:
+        deltas = [event.delta for event in stream if event.type == "content.delta"]
+        streamed = stream.get_final_completion().choices[0].message
+    assert streamed.parsed == parsed
+    assert "".join(deltas) == streamed.content
+
+
+def test_a_json_object_is_asked_for(client, served):
+    answer = chat(client, served.served_name, response_format={"type": "json_object"}, seed=3,
+                  temperature=0.7, max_tokens=400, extra_body={"structured_outputs": None})
+    content = answer.choices[0].message.content
+    if answer.choices[0].finish_reason == "stop":
+        assert isinstance(pydantic.TypeAdapter(dict).validate_json(content), dict)
+    else:
+        assert content == "" or content.lstrip().startswith("{")
+
+
+def test_vllms_constraints_go_in_extra_body(client, served):
+    for constraint, fits in (({"choice": ["yes", "no"]}, lambda text: text in ("yes", "no")),
+                             ({"regex": "[0-9]{3}"}, lambda text: text.isdigit() and len(text) == 3)):
+        answer = client.completions.create(
+            model=served.served_name, prompt="17 + 25 =", max_tokens=16, temperature=0,
+            extra_body={"structured_outputs": constraint})
+        assert fits(answer.choices[0].text), answer.choices[0].text
+        assert answer.choices[0].finish_reason == "stop"
+
+
+# ---- responses ----
+
+
+def texts(response, kind):
+    return "".join(part.text for item in response.output for part in item.content or []
+                   if part.type == kind)
+
+
+def test_a_response_streamed_and_not_is_the_same(client, served):
+    options = {"model": served.served_name, "input": QUESTION[0]["content"], "temperature": 0,
+               "max_output_tokens": 300, "instructions": "Answer briefly.",
+               "metadata": {"who": "test"}}
+    whole = client.responses.create(**options)
+    assert whole.object == "response" and whole.model == served.served_name
+    assert whole.metadata == {"who": "test"} and whole.instructions == "Answer briefly."
+    assert whole.usage.total_tokens == whole.usage.input_tokens + whole.usage.output_tokens
+    assert 0 < whole.usage.output_tokens_details.reasoning_tokens <= whole.usage.output_tokens
+    assert texts(whole, "reasoning_text")
+    assert whole.output_text == texts(whole, "output_text")
+    with client.responses.stream(**options) as stream:
+        events = list(stream)
+        final = stream.get_final_response()
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert final.output_text == whole.output_text
+    assert texts(final, "reasoning_text") == texts(whole, "reasoning_text")
+    deltas = [event.delta for event in events if event.type == "response.output_text.delta"]
+    assert "".join(deltas) == whole.output_text
+    raw = list(client.responses.create(stream=True, **options))
+    assert [event.type for event in raw][:2] == ["response.created", "response.in_progress"]
+    assert raw[-1].type == "response.completed"
+
+
+def test_a_response_goes_on_from_its_own_items(client, served):
+    options = {"model": served.served_name, "temperature": 0, "max_output_tokens": 200}
+    items = [{"role": "user", "content": "What is 17 + 25?"}]
+    first = client.responses.create(input=items, **options)
+    items += [item.model_dump(exclude_none=True) for item in first.output]
+    items += [{"role": "user", "content": "And 3 more?"}]
+    second = client.responses.create(input=items, **options)
+    assert second.usage.input_tokens > first.usage.input_tokens
+
+
+def test_a_response_is_parsed_into_a_class(client, served):
+    response = client.responses.parse(model=served.served_name, input=QUESTION[0]["content"],
+                                      text_format=Count, temperature=0, max_output_tokens=400)
+    assert response.status == "completed"
+    assert isinstance(response.output_parsed, Count)
+
+
+def test_a_response_that_is_cut_is_incomplete(client, served):
+    response = client.responses.create(model=served.served_name, input="Hello",
+                                       max_output_tokens=3)
+    assert response.status == "incomplete"
+    assert response.incomplete_details.reason == "max_output_tokens"
+    assert response.usage.output_tokens == 3
+
+
+def test_a_response_cannot_be_gone_back_to(client, served):
+    response = client.responses.create(model=served.served_name, input="Hello", store=True,
+                                       max_output_tokens=3)
+    assert response.store is False
+    for call in (client.responses.retrieve, client.responses.delete, client.responses.cancel):
+        with pytest.raises(openai.NotFoundError, match="stores no responses"):
+            call(response.id)
+    with pytest.raises(openai.BadRequestError) as error:
+        client.responses.create(model=served.served_name, input="Hello",
+                                previous_response_id=response.id)
+    assert error.value.param == "previous_response_id"
+
+
+def test_a_response_left_early_is_cancelled(client, served):
+    stream = client.responses.create(model=served.served_name, input="Hello", stream=True,
+                                     extra_body={"ignore_eos": True}, max_output_tokens=800)
+    next(iter(stream))
+    stream.close()
+    # `served` checks that its blocks are free within a second.
+
+
+# ---- retries ----
+
+
+def waiting(served):
+    return (served.metric("scheduler", "weft_scheduler_requests_running")
+            + served.metric("scheduler", "weft_scheduler_requests_waiting"))
+
+
+@pytest.mark.parametrize("flags, status", [
+    (["--max-num-seqs", "1", "--max-waiting", "1"], 503),
+    (["--max-tenant-requests", "2"], 429),
+], ids=["503 the queue is full", "429 a tenant has its share"])
+def test_a_client_that_is_turned_away_comes_back_by_itself(bin_dir, tiny_model, flags, status):
+    flags = [*flags, "--backend", "simulated", "--simulated-gpu", "CPU", "--simulated-speed",
+             "0.015"]
+    options = {"prompt": "a", "extra_body": {"ignore_eos": True}}
+    with stack.Served(bin_dir, tiny_model, flags) as served:
+        options["model"] = served.served_name
+
+        def occupy():
+            with served.client() as client:
+                client.completions.create(max_tokens=500, **options)
+
+        threads = [threading.Thread(target=occupy, daemon=True) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        assert stack.eventually(lambda: waiting(served) == 2, 10)
+        time.sleep(stack.GAUGE_LAG_S)
+        with served.client() as client, pytest.raises(openai.APIStatusError) as error:
+            client.completions.create(max_tokens=1, **options)
+        assert error.value.status_code == status
+        assert int(error.value.response.headers["retry-after"]) >= 1
+        with served.client(max_retries=20) as client:
+            answer = client.completions.with_raw_response.create(max_tokens=1, **options)
+        assert answer.retries_taken > 0
+        assert answer.parse().usage.completion_tokens == 1
+        for thread in threads:
+            thread.join(60)

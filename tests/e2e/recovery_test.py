@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import threading
 import time
 
 import httpx
@@ -11,67 +10,32 @@ import kube_api
 import pytest
 import sse
 import stack
-
-NUM_STREAMS = 6
-FAST = ["--dtype", "float32"]
+from streams import FAST, NUM_STREAMS, Readers, body, expect_whole
 
 
-def body(number, is_stream=True, max_tokens=1500):
-    return {"prompt": f"Number {number} goes on and on:", "max_tokens": max_tokens,
-            "temperature": 0, "ignore_eos": True, "stream": is_stream}
+@pytest.mark.repeated
+def test_a_killed_workers_streams_go_on_at_another(bin_dir, tiny_model, worker_flags,
+                                                   undisturbed_by_worker, figures):
+    tiers = stack.Tiers(bin_dir, tiny_model, {"worker": worker_flags})
+    tiers.add_worker("worker2")
+    with tiers:
+        assert stack.eventually(lambda: tiers.metric(
+            "scheduler", "weft_scheduler_workers", state="ready") == 2, 20)
+        readers = Readers(tiers)
+        readers.wait_for_tokens(10)
+        tiers.kill_tier("worker")
+        took = stack.seconds_until(
+            lambda: tiers.metric("scheduler", "weft_scheduler_workers_lost_total") == 1, 5)
+        figures("worker killed: noticed by the scheduler", took)
+        assert took < 1.0
+        readers.join()
+        expect_whole(readers, undisturbed_by_worker)
+        figures("worker killed, another is there: longest gap of a stream", max(readers.gaps))
+        tiers.expect_rest()
 
 
-class Readers:
-    """Streams that are read, each in its own thread, until they end one way or another."""
-
-    def __init__(self, served, count=NUM_STREAMS, **fields):
-        self.fields = fields
-        self.texts = [""] * count
-        self.broken = [None] * count
-        self.threads = [threading.Thread(target=self.read, args=(served, number), daemon=True)
-                        for number in range(count)]
-        for thread in self.threads:
-            thread.start()
-
-    def read(self, served, number):
-        try:
-            with httpx.stream("POST", f"{served.url}/v1/completions", timeout=60,
-                              json=body(number, **self.fields)) as answer:
-                for part in answer.iter_text():
-                    self.texts[number] += part
-        except httpx.HTTPError as error:
-            self.broken[number] = error
-
-    def wait_for_tokens(self, count):
-        assert stack.eventually(lambda: all(text.count("data: ") >= count for text in self.texts),
-                                20), "no tokens"
-        assert all(thread.is_alive() for thread in self.threads), "over before the fault"
-
-    def join(self, limit_s=60):
-        for thread in self.threads:
-            thread.join(limit_s)
-            assert not thread.is_alive(), "a stream hangs"
-
-
-@pytest.fixture(scope="module")
-def undisturbed(bin_dir, tiny_model):
-    """What each of the streams says when nothing happens."""
-    with stack.Served(bin_dir, tiny_model, FAST) as served, httpx.Client(timeout=60) as client:
-        return [client.post(f"{served.url}/v1/completions", json=body(number, False))
-                .json()["choices"][0]["text"] for number in range(NUM_STREAMS)]
-
-
-def expect_whole(readers, undisturbed):
-    for text, error, expected in zip(readers.texts, readers.broken, undisturbed):
-        assert error is None
-        stream = sse.read(text)
-        assert stream.error is None
-        [choice] = stream.choices.values()
-        assert choice.finish_reason == "length"
-        assert choice.content == expected, "a token was lost, repeated or changed"
-
-
-def test_streams_go_on_after_the_worker_was_killed(bin_dir, tiny_model, undisturbed):
+@pytest.mark.repeated
+def test_streams_go_on_after_the_worker_was_killed(bin_dir, tiny_model, undisturbed, figures):
     with stack.Served(bin_dir, tiny_model, FAST) as served:
         served.remember_baseline()
         readers = Readers(served)
@@ -80,6 +44,7 @@ def test_streams_go_on_after_the_worker_was_killed(bin_dir, tiny_model, undistur
         os.kill(killed, signal.SIGKILL)
         readers.join()
         expect_whole(readers, undisturbed)
+        figures("worker killed, started again: longest gap of a stream", max(readers.gaps))
         assert "worker ended: killed by SIGKILL; it starts again in 0.2 s" in served.log()
         assert served.pids()["worker"] != killed
         served.baseline.pop("worker")  # another process
@@ -106,23 +71,28 @@ def test_streams_survive_two_losses(bin_dir, tiny_model, undisturbed):
             assert stream.error or choice.content == expected
 
 
+@pytest.mark.repeated
 def test_a_stopped_worker_is_declared_lost_and_what_it_says_later_counts_nothing(
-        bin_dir, tiny_model, undisturbed):
-    tiers = stack.Tiers(bin_dir, tiny_model, {"worker": FAST})
+        bin_dir, tiny_model, worker_flags, undisturbed_by_worker, figures):
+    tiers = stack.Tiers(bin_dir, tiny_model, {"worker": worker_flags})
     with tiers:
         readers = Readers(tiers)
         readers.wait_for_tokens(5)
         worker = tiers.pids()["worker"]
         os.kill(worker, signal.SIGSTOP)
-        assert stack.eventually(
+        took = stack.seconds_until(
             lambda: tiers.metric("scheduler", "weft_scheduler_workers_lost_total") == 1, 10)
+        figures("worker stopped: noticed by the scheduler", took)
+        assert took < 3.1
         os.kill(worker, signal.SIGCONT)
         readers.join()
-        expect_whole(readers, undisturbed)
+        expect_whole(readers, undisturbed_by_worker)
+        figures("worker stopped, goes on when noticed: longest gap of a stream", max(readers.gaps))
         tiers.expect_idle()
 
 
-def test_a_killed_gateways_blocks_are_free_within_a_second(bin_dir, tiny_model):
+@pytest.mark.repeated
+def test_a_killed_gateways_blocks_are_free_within_a_second(bin_dir, tiny_model, figures):
     with stack.Tiers(bin_dir, tiny_model, {"worker": FAST}) as tiers:
         # Gauges follow within a second.
         total = stack.eventually(lambda: tiers.blocks("free") + tiers.blocks("cached"), 3)
@@ -131,11 +101,12 @@ def test_a_killed_gateways_blocks_are_free_within_a_second(bin_dir, tiny_model):
         assert stack.eventually(lambda: tiers.blocks("used") > 0, 2)
         assert any(thread.is_alive() for thread in readers.threads)
         tiers.kill_tier("gateway")
-        killed_at = time.monotonic()
-        assert stack.eventually(lambda: tiers.blocks("used") == 0, 5)
-        assert time.monotonic() - killed_at < 1.0
+        took = stack.seconds_until(lambda: tiers.blocks("used") == 0, 5)
+        figures("gateway killed: blocks free", took)
+        assert took < 1.0
         assert tiers.blocks("free") + tiers.blocks("cached") == total
         readers.join()
+        assert all(readers.broken), "a client was not told"
         # Another one takes its place.
         tiers.start_tier("gateway")
         tiers.wait_ready()
@@ -206,8 +177,10 @@ def test_a_worker_that_is_told_to_stop_hands_its_streams_on(bin_dir, tiny_model,
         expect_whole(readers, undisturbed)
 
 
-def test_the_standby_takes_over_from_a_killed_leader_and_back(bin_dir, tiny_model, undisturbed):
-    with stack.TiersWithStandby(bin_dir, tiny_model, {"worker": FAST}) as tiers:
+@pytest.mark.repeated
+def test_the_standby_takes_over_from_a_killed_leader_and_back(
+        bin_dir, tiny_model, worker_flags, undisturbed_by_worker, figures):
+    with stack.TiersWithStandby(bin_dir, tiny_model, {"worker": worker_flags}) as tiers:
         for leader, other in (("scheduler", "standby"), ("standby", "scheduler")):
             readers = Readers(tiers)
             readers.wait_for_tokens(5)
@@ -216,7 +189,8 @@ def test_the_standby_takes_over_from_a_killed_leader_and_back(bin_dir, tiny_mode
             assert stack.eventually(lambda other=other: tiers.metric(
                 other, "weft_scheduler_requests_running") == NUM_STREAMS, 3, 0.01), tiers.log()[-3000:]
             readers.join()
-            expect_whole(readers, undisturbed)
+            expect_whole(readers, undisturbed_by_worker)
+            figures("leader killed, a lock decides: longest gap of a stream", max(readers.gaps))
             tiers.start_tier(leader)
         assert tiers.log().count("leads, term") == 3
 
@@ -256,7 +230,9 @@ def test_the_schedulers_page_says_who_runs_and_who_leads(bin_dir, tiny_model):
         tiers.wait_ready()
 
 
-def test_a_lease_in_kubernetes_decides_who_leads(bin_dir, tiny_model, undisturbed, tmp_path):
+@pytest.mark.repeated
+def test_a_lease_in_kubernetes_decides_who_leads(bin_dir, tiny_model, undisturbed, tmp_path,
+                                                 figures):
     with kube_api.KubeApi(tmp_path) as api, stack.TiersWithStandby(
             bin_dir, tiny_model, {"worker": FAST}, election=api.flags()) as tiers:
         lease = api.leases["group-a"]
@@ -271,14 +247,20 @@ def test_a_lease_in_kubernetes_decides_who_leads(bin_dir, tiny_model, undisturbe
         assert stack.eventually(lambda: tiers.log().count("leads, term") == 2, 6)
         readers.join()
         expect_whole(readers, undisturbed)
+        figures("leader killed, a Lease decides: longest gap of a stream", max(readers.gaps))
         assert api.leases["group-a"]["spec"]["leaseTransitions"] == 1
 
         # Stopped for longer than its lease: the other one leads, and it ends when it goes on.
         tiers.start_tier("scheduler")
         assert stack.eventually(lambda: tiers.ready("scheduler"), 5)
         stopped = tiers.processes["standby"]
+        readers = Readers(tiers)
+        readers.wait_for_tokens(5)
         os.kill(stopped.pid, signal.SIGSTOP)
         assert stack.eventually(lambda: tiers.log().count("leads, term") == 3, 8)
+        readers.join()
+        expect_whole(readers, undisturbed)
+        figures("leader stopped, a Lease decides: longest gap of a stream", max(readers.gaps))
         os.kill(stopped.pid, signal.SIGCONT)
         assert stopped.wait(5) == 1
         assert "leads no more: the lease is" in tiers.log()

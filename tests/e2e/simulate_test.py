@@ -42,5 +42,7 @@ def test_a_recorded_load(bin_dir, tmp_path):
 
 def test_a_replay(bin_dir):
     done = simulate(bin_dir, "--replay", 4711)
-    assert "seed 4711" in done.stdout and "Every rule held." in done.stdout
+    for simulated in ("The core, seed 4711", "All tiers, seed 4711"):
+        assert simulated in done.stdout
+    assert done.stdout.count("Every rule held.") == 2
     assert "--gpu" in simulate(bin_dir, "--replay", 4711, "--gpu", "T4", code=2).stderr

@@ -60,6 +60,13 @@ def eventually(condition, limit_s, interval_s=0.02):
         time.sleep(interval_s)
 
 
+def seconds_until(condition, limit_s):
+    """How long it takes to become true; AssertionError after the limit."""
+    began = time.monotonic()
+    assert eventually(condition, limit_s, 0.01), f"not within {limit_s} s"
+    return time.monotonic() - began
+
+
 def parse_exposition(text):
     """Prometheus text to {(name, ((label, value), ...)): number}; AssertionError if malformed."""
     samples, types = {}, {}
@@ -105,18 +112,29 @@ def get(port, path):
         connection.close()
 
 
-def process_ids(parent):
-    """{binary's name: pid} of a process's children."""
-    children = {}
+def children(parent):
+    """The process ids of a process's children that live."""
+    found = []
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError, ValueError):
             fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
             if int(fields[1]) == parent and fields[0] != "Z":
-                name = os.path.basename((entry / "cmdline").read_bytes().split(b"\0")[0].decode())
-                children[name] = int(entry.name)
-    return children
+                found.append(int(entry.name))
+    return found
+
+
+def command_line(pid):
+    """Its words; none if it is gone."""
+    with contextlib.suppress(OSError):
+        return pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    return [""]
+
+
+def process_ids(parent):
+    """{binary's name: pid} of a process's children."""
+    return {os.path.basename(command_line(pid)[0]): pid for pid in children(parent)}
 
 
 def is_running(pid):
@@ -320,14 +338,17 @@ class Tiers(Stack):
         self.tier_flags = flags or {}
         self.tiers = TIERS
         self.schedulers = {"scheduler": self.scheduler_port}
+        self.via = {}  # by tier: where it dials the scheduler, if not directly
         self.processes = {}
 
     def command(self, tier):
-        address = ",".join(f"127.0.0.1:{port}" for port in self.schedulers.values())
+        address = self.via.get(
+            tier, ",".join(f"127.0.0.1:{port}" for port in self.schedulers.values()))
         if tier in self.schedulers:
             binary, own = "weft-scheduler", ["--host=127.0.0.1", f"--port={self.schedulers[tier]}"]
         else:
-            binary, own = f"weft-{tier}", self.client_flags(tier, address)
+            kind = tier.rstrip("0123456789")
+            binary, own = f"weft-{kind}", self.client_flags(kind, address)
         return [str(self.bin_dir / binary), *own, "--admin-host=127.0.0.1",
                 f"--admin-port={self.admin_ports[tier]}", *self.tier_flags.get(tier, [])]
 
@@ -338,6 +359,11 @@ class Tiers(Stack):
                         f"--scheduler={address}", "--host=127.0.0.1", f"--port={self.port}",
                         f"--grpc-port={self.grpc_port}"],
         }[tier]
+
+    def add_worker(self, tier):
+        self.tiers = (*self.tiers, tier)
+        [self.admin_ports[tier]] = free_ports(1)
+        self.tier_flags[tier] = self.tier_flags.get("worker", [])
 
     def start_tier(self, tier):
         self.processes[tier] = subprocess.Popen(self.command(tier), stdin=subprocess.DEVNULL,
