@@ -37,9 +37,10 @@ Response Route(const Request& request, const Metrics& metrics, const AdminHandle
   const beast::string_view path = request.target().substr(0, request.target().find('?'));
   const bool is_get = request.method() == http::verb::get || request.method() == http::verb::head;
   if (path == "/drain") {
-    if (request.method() != http::verb::post) {
+    // HEAD asks what a GET would say, and must change nothing.
+    if (request.method() != http::verb::post && request.method() != http::verb::get) {
       Response response = Answer(request, http::status::method_not_allowed, "use POST\n");
-      response.set(http::field::allow, "POST");
+      response.set(http::field::allow, "GET, POST");
       return response;
     }
     handlers.drain();

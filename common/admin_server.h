@@ -4,7 +4,8 @@
 //   GET  /metrics   Prometheus text
 //   GET  /healthz   200 while the process runs (liveness)
 //   GET  /readyz    200 ready, 503 with the cause otherwise (readiness)
-//   POST /drain     begins the same drain as SIGTERM; 202
+//   POST /drain     begins the same drain as SIGTERM; 202. Also GET: Kubernetes' preStop has
+//                   no other
 //   GET  /debug/state  what the process is at, as text for people; where it has such a page
 //
 // One thread of its own, so that a busy process still answers.

@@ -56,11 +56,13 @@ TEST_F(AdminServerTest, ShowsMetricsInPrometheusFormat) {
   EXPECT_THAT(Ask("GET /metrics"), AllOf(HasSubstr("version=0.0.4"), HasSubstr("weft_build_info")));
 }
 
-TEST_F(AdminServerTest, DrainsOnPostOnly) {
-  EXPECT_THAT(Ask("GET /drain"), StartsWith("HTTP/1.1 405"));
+TEST_F(AdminServerTest, DrainsOnPostAndGet) {
+  EXPECT_THAT(Ask("HEAD /drain"), StartsWith("HTTP/1.1 405"));
   EXPECT_EQ(drains, 0);
   EXPECT_THAT(Ask("POST /drain"), StartsWith("HTTP/1.1 202"));
   EXPECT_EQ(drains, 1);
+  EXPECT_THAT(Ask("GET /drain"), StartsWith("HTTP/1.1 202"));
+  EXPECT_EQ(drains, 2);
 }
 
 TEST_F(AdminServerTest, AnUnknownPathNamesTheKnownOnes) {

@@ -1,8 +1,6 @@
 #include "common/grpc_channel.h"
 
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-#include <grpcpp/security/server_credentials.h>
 
 namespace weft {
 namespace {
@@ -15,7 +13,7 @@ constexpr int kRedialMaxMs = 1000;
 
 }  // namespace
 
-std::shared_ptr<grpc::Channel> PeerChannel(const std::string& address) {
+std::shared_ptr<grpc::Channel> PeerChannel(const std::string& address, const PeerTls& tls) {
   grpc::ChannelArguments arguments;
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kPingMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);
@@ -28,11 +26,13 @@ std::shared_ptr<grpc::Channel> PeerChannel(const std::string& address) {
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+  if (!tls.scheduler_name.empty()) arguments.SetSslTargetNameOverride(tls.scheduler_name);
+  return grpc::CreateCustomChannel(address, ChannelTlsCredentials(tls.files), arguments);
 }
 
-void ConfigurePeerServer(grpc::ServerBuilder& builder, const std::string& address, int* port) {
-  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), port);
+void ConfigurePeerServer(grpc::ServerBuilder& builder, const std::string& address, int* port,
+                         const PeerTls& tls) {
+  builder.AddListeningPort(address, ServerTlsCredentials(tls.files), port);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kPingMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kPingTimeoutMs);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);

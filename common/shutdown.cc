@@ -33,8 +33,9 @@ void ShutdownSignal::Wait() {
   while (sigwait(&signals, &number) != 0) {
   }
   is_draining = true;
-  // From here on the next one kills: whoever drains may be stuck.
-  signal(SIGTERM, SIG_DFL);
+  // From here on Ctrl-C kills: whoever drains may be stuck. SIGTERM does not: Kubernetes asks for
+  // a drain (preStop), sends it at once behind that, and ends what takes too long with SIGKILL.
+  signal(SIGTERM, SIG_IGN);
   signal(SIGINT, SIG_DFL);
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
 }

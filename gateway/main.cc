@@ -38,6 +38,7 @@ struct Options {
   std::vector<std::string> models;
   std::vector<std::string> served_model_names;  // each "a,b"; none: the directories'
   std::vector<std::string> schedulers = {"127.0.0.1:7000"};
+  PeerTls peers;
   http::HttpOptions http;
   GrpcOptions grpc;
   auth::AccessOptions access;
@@ -51,6 +52,7 @@ struct Options {
   int tokenizer_threads = ModelServiceOptions().num_threads;
   double request_timeout = 3600;
   double recovery_timeout = 30;
+  double drain_delay = 0;
   double drain_timeout = 60;
   LogOptions log;
 };
@@ -72,6 +74,7 @@ void AddFlags(Flags& flags, Options& options) {
            "The host:port of the model's scheduler; where several may lead, all of them, apart by "
            "commas")
       ->allow_extra_args(false);
+  AddPeerTlsFlags(flags, options.peers, /*dials=*/true);
   http::AddHttpFlags(flags, options.http);
   flags.Add("--grpc-port", options.grpc.port,
             "Port of weft.v1.InferenceService, on --host; 0 takes a free one", 0, 65535);
@@ -98,8 +101,12 @@ void AddFlags(Flags& flags, Options& options) {
             "Seconds that a request may take if it says nothing itself", 0.001, 1e6);
   flags.Add("--recovery-timeout", options.recovery_timeout,
             "Seconds that open streams wait for a lost scheduler", 0.0, 1e6);
-  flags.Add("--drain-timeout", options.drain_timeout,
-            "Seconds that streams may go on after SIGTERM", 0.0, 1e6);
+  flags.Add("--drain-delay", options.drain_delay,
+            "Seconds after SIGTERM in which requests are still taken while the gateway already "
+            "says that it is not ready: what a load balancer needs to notice",
+            0.0, 1e6);
+  flags.Add("--drain-timeout", options.drain_timeout, "Seconds that streams may go on after that",
+            0.0, 1e6);
   AddLogFlags(flags, options.log);
 }
 
@@ -119,6 +126,9 @@ absl::Status CheckGroups(const Options& options) {
                      " times: it belongs to each model, in the same order"));
   };
   if (auto s = fits("--scheduler", options.schedulers.size()); !s.ok()) return s;
+  for (const std::string& addresses : options.schedulers) {
+    if (auto s = CheckPeerTls(options.peers, "--scheduler", addresses); !s.ok()) return s;
+  }
   if (options.served_model_names.empty()) return absl::OkStatus();
   return fits("--served-model-name", options.served_model_names.size());
 }
@@ -150,6 +160,7 @@ absl::StatusOr<Groups> StartGroups(const Options& options, Metrics& metrics) {
     groups.metrics.push_back(std::make_unique<GatewayMetrics>(metrics, first_names.back()));
     groups.upstreams.push_back(std::make_unique<Upstream>(
         UpstreamOptions{.address = options.schedulers[i],
+                        .tls = options.peers,
                         .session = {.gateway_id = gateway_id,
                                     .recovery_wait = Seconds(options.recovery_timeout)}},
         metrics));
@@ -164,10 +175,12 @@ absl::StatusOr<Groups> StartGroups(const Options& options, Metrics& metrics) {
   return groups;
 }
 
-// Streams run to their end, at most until the timeout; new requests are refused.
+// After the delay streams run to their end, at most until the timeout; new requests are refused.
 void Drain(const Options& options, ModelRouter& service, http::HttpServer& http, GrpcServer& grpc) {
-  const auto deadline = steady_clock::now() + Seconds(options.drain_timeout);
   spdlog::info("draining");
+  service.AnnounceDrain();
+  std::this_thread::sleep_for(Seconds(options.drain_delay));
+  const auto deadline = steady_clock::now() + Seconds(options.drain_timeout);
   service.Drain();
   http.Drain();
   std::thread grpc_drain([&] { grpc.Shutdown(Seconds(options.drain_timeout)); });
@@ -216,9 +229,7 @@ int Main(int argc, char** argv) {
   options.grpc.host = options.http.host;
   options.grpc.tenant_header = options.tenant_header;
   options.grpc.access = asks_for_keys;
-  options.grpc.tls_cert = options.http.tls.cert;
-  options.grpc.tls_key = options.http.tls.key;
-  options.grpc.tls_client_ca = options.http.tls.client_ca;
+  options.grpc.tls = options.http.tls;
   auto grpc = GrpcServer::Start(options.grpc, service);
   if (!grpc.ok()) return Fail(grpc.status());
   auto admin = AdminServer::Start(

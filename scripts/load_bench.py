@@ -39,8 +39,8 @@ class Serve:
         self.model = str(model)
         self.log = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [self.weft, "serve", self.model, "--backend", "simulated", "--port", "0",
-             "--grpc-port", "0", "--log-level", "warning", "--drain-timeout", "0", *flags],
+            [self.weft, "serve", self.model, "--port", "0", "--grpc-port", "0", "--log-level",
+             "warning", "--drain-timeout", "0", *flags],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         for line in self.process.stdout:
             if found := re.search(r"curl (http://[^/]+)/", line):
@@ -77,7 +77,8 @@ class Serve:
 
 @contextlib.contextmanager
 def serve(build, model, *flags):
-    served = Serve(build, model, *flags)
+    """With a worker that computes nothing."""
+    served = Serve(build, model, "--backend", "simulated", *flags)
     try:
         yield served
     finally:

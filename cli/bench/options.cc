@@ -1,6 +1,7 @@
 #include "cli/bench/options.h"
 
 #include <algorithm>
+#include <boost/json/parse.hpp>
 #include <charconv>
 #include <limits>
 #include <string_view>
@@ -56,6 +57,9 @@ void AddBenchFlags(Flags& flags, Options& options) {
   flags.AddSwitch("--ignore-eos", options.ignore_eos,
                   "Answers go on to their full length (an extension of vLLM's; default: true)");
   flags.Add("--temperature", options.temperature, "0: greedy", 0.0, 2.0);
+  flags.Add("--extra-body", options.extra_body,
+            "JSON object of further fields of each request, such as "
+            R"({"response_format": {"type": "json_object"}})");
   flags.Add("--seed", options.seed, "Of prompts and arrivals: the same seed, the same load");
   flags.Add("--threads", options.threads, "Of the load generator; 0: half the cores, at most 8", 0,
             1024);
@@ -143,6 +147,11 @@ absl::Status Validate(const Options& options) {
   if (std::any_of(options.api_key.begin(), options.api_key.end(),
                   [](unsigned char c) { return c <= ' ' || c > '~'; })) {
     return absl::InvalidArgumentError("--api-key holds what no header may hold");
+  }
+  boost::system::error_code error;
+  if (!options.extra_body.empty() && !boost::json::parse(options.extra_body, error).is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--extra-body ", options.extra_body, ": no JSON object"));
   }
   if (!options.check_simulated.empty() &&
       (options.endpoint != "completions" || !options.ignore_eos)) {

@@ -29,6 +29,7 @@ struct Options {
   int vocab_size = 30'000;
   bool ignore_eos = true;
   double temperature = 0;
+  std::string extra_body;  // a JSON object; empty: nothing
   uint64_t seed = 0;
   int threads = 0;        // 0: DefaultThreads()
   double timeout = 3600;  // seconds, for one request

@@ -88,5 +88,12 @@ TEST(Validate, AKeyMustFitAHeader) {
   EXPECT_FALSE(Validate({.api_key = "a\r\nb"}).ok());
 }
 
+TEST(Validate, FurtherFieldsAreAnObject) {
+  EXPECT_TRUE(Validate({.extra_body = R"({"n": 2})"}).ok());
+  for (const char* wrong : {"[1]", "{", "n=2"}) {
+    EXPECT_THAT(Validate({.extra_body = wrong}).message(), HasSubstr("no JSON object")) << wrong;
+  }
+}
+
 }  // namespace
 }  // namespace weft::bench

@@ -1,6 +1,7 @@
 #include "cli/bench/workload.h"
 
 #include <algorithm>
+#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/string.hpp>
 #include <boost/json/value.hpp>
@@ -95,6 +96,12 @@ Workload::Workload(const Options& options, const Target& target, const std::stri
   absl::StrAppend(&body_begin_, ",\"temperature\":", options.temperature,
                   options.ignore_eos ? ",\"ignore_eos\":true" : "",
                   ",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
+  if (!options.extra_body.empty()) {
+    for (const auto& [name, value] : boost::json::parse(options.extra_body).as_object()) {
+      absl::StrAppend(&body_begin_, ",", Quoted(std::string(name)), ":",
+                      boost::json::serialize(value));
+    }
+  }
   body_begin_ += is_chat_ ? ",\"messages\":[{\"role\":\"user\",\"content\":\"" : ",\"prompt\":[";
   body_end_ = is_chat_ ? "\"}]" : "]";
 }

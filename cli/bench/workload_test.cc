@@ -79,6 +79,13 @@ TEST(Workload, ACompletionHasExactlyAsManyTokenIds) {
   }
 }
 
+TEST(Workload, FurtherFieldsStandBesideTheOthers) {
+  const Parts request = Request({.extra_body = R"({"stop": ["\n"], "n": 2})"}, 0);
+  EXPECT_EQ(request.body.at("stop").at(0), "\n");
+  EXPECT_EQ(request.body.at("n"), 2);
+  EXPECT_EQ(request.body.at("stream"), true);
+}
+
 TEST(Workload, PromptsFollowSeedAndIndexAndShareNoBeginning) {
   const auto prompt = [](uint64_t seed, int64_t index) {
     return Request({.random_input_len = 16, .seed = seed}, index).body.at("prompt").as_array();

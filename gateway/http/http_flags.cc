@@ -16,7 +16,7 @@ void AddHttpFlags(Flags& flags, HttpOptions& options) {
             "PEM file of the certificate, and behind it its chain: HTTP and gRPC then speak TLS "
             "(1.2 and later) only. Read again when it changes");
   flags.Add("--tls-key", options.tls.key, "PEM file of the certificate's key, without a password");
-  flags.Add("--tls-client-ca", options.tls.client_ca,
+  flags.Add("--tls-client-ca", options.tls.ca,
             "PEM file of authorities: only clients with a certificate of theirs are let in. Read "
             "again when it changes");
 }

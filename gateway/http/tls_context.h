@@ -1,5 +1,5 @@
-// The certificate that a TLS listener shows, read again when its files change. TLS 1.2 and
-// later, ciphers with forward secrecy, ALPN http/1.1.
+// The certificate that the HTTPS listener shows, read again when its files change.
+// ALPN: http/1.1.
 #pragma once
 
 #include <chrono>
@@ -10,23 +10,12 @@
 #include "absl/status/statusor.h"
 #include "common/file_watcher.h"
 #include "common/metrics.h"
-
-using SSL_CTX = struct ssl_ctx_st;
+#include "common/tls_files.h"
 
 namespace weft::http {
 
-// PEM. `cert` and `key`: both or neither; `cert` may go on with the chain that leads to its issuer.
-struct TlsFiles {
-  std::string cert;
-  std::string key;
-  // Not empty: clients must show a certificate that one of these has issued, for clients.
-  std::string client_ca;
-  bool empty() const { return cert.empty() && key.empty() && client_ca.empty(); }
-};
-
-// InvalidArgument, naming flag and file, for what cannot be used: one without the other, an
-// unreadable or encrypted file, a key that is not the certificate's, an expired certificate.
-absl::StatusOr<std::shared_ptr<SSL_CTX>> LoadTls(const TlsFiles& files);
+// As LoadTls, and ALPN; the flags are --tls-cert, --tls-key and --tls-client-ca.
+absl::StatusOr<std::shared_ptr<SSL_CTX>> LoadHttpsContext(const TlsFiles& files);
 
 // Any thread.
 class TlsContext {

@@ -249,8 +249,8 @@ TEST_F(TlsTest, AsksForACertificateOfItsAuthorities) {
   const TlsFiles foreign{.cert = folder / "foreign.pem", .key = folder / "foreign.key"};
   WriteCertificate(friendly, "friend");
   WriteCertificate(foreign, "foreign");
-  options.tls.client_ca = folder / "ca.pem";
-  fs::copy_file(friendly.cert, options.tls.client_ca);
+  options.tls.ca = folder / "ca.pem";
+  fs::copy_file(friendly.cert, options.tls.ca);
   server.reset();
   auto started = HttpServer::Start(options, metrics, [](const HttpRequest&, const Waker&) {
     return Routed{Answer({.content_type = "text/plain", .body = "in"}), "/in"};
@@ -270,7 +270,7 @@ TEST_F(TlsTest, AsksForACertificateOfItsAuthorities) {
     EXPECT_EQ(answer(foreign, version), "refused");
     EXPECT_EQ(answer({}, version), "refused");
   }
-  fs::copy_file(foreign.cert, options.tls.client_ca, fs::copy_options::overwrite_existing);
+  fs::copy_file(foreign.cert, options.tls.ca, fs::copy_options::overwrite_existing);
   ASSERT_TRUE(WaitFor("weft_gateway_tls_reloads_total{result=\"ok\"} 1"));
   EXPECT_EQ(answer(foreign, TLS1_3_VERSION), "in");
   EXPECT_EQ(answer(friendly, TLS1_3_VERSION), "refused");
@@ -290,9 +290,9 @@ TEST_F(TlsTest, FilesThatCannotBeUsedAreNamed) {
   says({.cert = "/nowhere/cert", .key = key}, "--tls-cert /nowhere/cert");
   says({.cert = cert, .key = "/nowhere/key"}, "--tls-key /nowhere/key");
   says({.cert = key, .key = key}, "--tls-cert");
-  says({.client_ca = cert}, "--tls-client-ca is given without");
-  says({.cert = cert, .key = key, .client_ca = "/nowhere/ca"}, "--tls-client-ca /nowhere/ca");
-  says({.cert = cert, .key = key, .client_ca = key}, "--tls-client-ca");
+  says({.ca = cert}, "--tls-client-ca is given without");
+  says({.cert = cert, .key = key, .ca = "/nowhere/ca"}, "--tls-client-ca /nowhere/ca");
+  says({.cert = cert, .key = key, .ca = key}, "--tls-client-ca");
   const TlsFiles other{.cert = folder / "other.pem", .key = folder / "other.key"};
   WriteCertificate(other, "other");
   says({.cert = cert, .key = other.key}, "not that of --tls-cert");
@@ -305,12 +305,12 @@ TEST(TlsFlags, LandInTheOptions) {
   HttpOptions options;
   Flags flags("test", "");
   AddHttpFlags(flags, options);
-  const char* line[] = {"test",  "--tls-cert",      "c.pem",  "--tls-key",
+  const char* line[] = {"test",  "--tls-cert",      "c.pem", "--tls-key",
                         "k.pem", "--tls-client-ca", "ca.pem"};
   EXPECT_EQ(flags.Parse(static_cast<int>(std::size(line)), line), std::nullopt);
   EXPECT_EQ(options.tls.cert, "c.pem");
   EXPECT_EQ(options.tls.key, "k.pem");
-  EXPECT_EQ(options.tls.client_ca, "ca.pem");
+  EXPECT_EQ(options.tls.ca, "ca.pem");
 }
 
 }  // namespace

@@ -2,8 +2,6 @@
 
 #include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/security/server_credentials.h>
-#include <grpcpp/security/tls_certificate_provider.h>
-#include <grpcpp/security/tls_credentials_options.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -14,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/peer_tls.h"
 #include "common/version.h"
 #include "gateway/auth/caller.h"
 #include "gateway/inference/grpc_codec.h"
@@ -438,26 +437,6 @@ struct GrpcServer::Impl {
   std::unique_ptr<grpc::Server> server;
 };
 
-namespace {
-
-std::shared_ptr<grpc::ServerCredentials> Credentials(const GrpcOptions& options) {
-  if (options.tls_cert.empty()) return grpc::InsecureServerCredentials();
-  constexpr unsigned kRefreshSeconds = 1;
-  grpc::experimental::TlsServerCredentialsOptions tls(
-      std::make_shared<grpc::experimental::FileWatcherCertificateProvider>(
-          options.tls_key, options.tls_cert, options.tls_client_ca, kRefreshSeconds));
-  tls.watch_identity_key_cert_pairs();
-  if (options.tls_client_ca.empty()) {
-    tls.set_cert_request_type(GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
-  } else {
-    tls.watch_root_certs();
-    tls.set_cert_request_type(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-  }
-  return grpc::experimental::TlsServerCredentials(tls);
-}
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcOptions& options,
                                                               Service& service) {
   grpc::EnableDefaultHealthCheckService(true);
@@ -466,7 +445,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcOptions&
   auto impl = std::make_unique<Impl>(service, options);
   const std::string address = absl::StrCat(options.host, ":", options.port);
   grpc::ServerBuilder builder;
-  builder.AddListeningPort(address, Credentials(options), &impl->port);
+  builder.AddListeningPort(address, ServerTlsCredentials(options.tls), &impl->port);
   // A second process on the same port must fail, not share it.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.SetMaxReceiveMessageSize(kMaxReceiveBytes);

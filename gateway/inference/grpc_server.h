@@ -11,6 +11,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/tls_files.h"
 #include "gateway/auth/access.h"
 #include "gateway/inference/service.h"
 
@@ -24,9 +25,9 @@ struct GrpcOptions {
   // Asks every call for a key, in the metadata authorization ("Bearer KEY") or x-api-key, but
   // for health checks. Outlives the server; null: nobody is asked.
   const auth::Access* access = nullptr;
-  // Both: TLS only, and with `tls_client_ca` for clients with a certificate of these authorities
-  // only. gRPC itself watches the files; while they are no pair, new connections fail.
-  std::string tls_cert, tls_key, tls_client_ca;
+  // Not empty: TLS only. gRPC itself watches the files; while they are no pair, new connections
+  // fail.
+  TlsFiles tls;
 };
 
 class GrpcServer {

@@ -74,7 +74,7 @@ ModelService* Choose(const std::vector<ModelService*>& groups, const Request& re
 ModelRouter::ModelRouter(std::vector<std::unique_ptr<ModelService>> groups, Metrics& metrics)
     : groups_(std::move(groups)),
       metrics_(metrics),
-      draining_(metrics.Gauge("weft_gateway_draining", "1 while no new requests are taken")) {}
+      draining_(metrics.Gauge("weft_gateway_draining", "1 from when it has been asked to drain")) {}
 
 absl::StatusOr<std::vector<ModelService*>> ModelRouter::Serving(const std::string& model) const {
   std::vector<ModelService*> found;
@@ -155,6 +155,7 @@ absl::StatusOr<std::string> ModelRouter::TokenizerInfo(const std::string& model)
 }
 
 absl::Status ModelRouter::Ready() const {
+  if (is_leaving_) return absl::UnavailableError("The server is shutting down.");
   absl::Status first;
   for (const auto& group : groups_) {
     const absl::Status ready = group->Ready();
@@ -164,8 +165,13 @@ absl::Status ModelRouter::Ready() const {
   return first;
 }
 
-void ModelRouter::Drain() {
+void ModelRouter::AnnounceDrain() {
+  is_leaving_ = true;
   draining_.Set(1);
+}
+
+void ModelRouter::Drain() {
+  AnnounceDrain();
   for (const auto& group : groups_) group->Drain();
 }
 

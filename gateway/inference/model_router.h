@@ -2,6 +2,7 @@
 // A group that is down fails its own model's requests only.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,7 +30,9 @@ class ModelRouter final : public Service {
   // OK when some model's requests would be served.
   absl::Status Ready() const override;
 
-  // From now on Start refuses and Ready says why; what runs goes on.
+  // From now on Ready says that it drains. Requests are taken all the same, until Drain.
+  void AnnounceDrain();
+  // From now on Start refuses; what runs goes on.
   void Drain();
 
  private:
@@ -41,6 +44,7 @@ class ModelRouter final : public Service {
 
   const std::vector<std::unique_ptr<ModelService>> groups_;
   Metrics& metrics_;
+  std::atomic<bool> is_leaving_{false};
   prometheus::Gauge& draining_;
 };
 

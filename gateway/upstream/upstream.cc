@@ -28,9 +28,9 @@ using std::chrono::steady_clock;
 // behind slows its scheduler, whose frames then merge.
 class Link final : public grpc::ClientBidiReactor<v1::GatewayFrame, v1::SchedulerFrame> {
  public:
-  Link(const std::string& address, std::function<void(v1::SchedulerFrame)> on_frame,
-       std::function<void(grpc::Status)> on_done)
-      : stub_(v1::SchedulerService::NewStub(PeerChannel(address))),
+  Link(const std::string& address, const PeerTls& tls,
+       std::function<void(v1::SchedulerFrame)> on_frame, std::function<void(grpc::Status)> on_done)
+      : stub_(v1::SchedulerService::NewStub(PeerChannel(address, tls))),
         on_frame_(std::move(on_frame)),
         on_done_(std::move(on_done)) {
     stub_->async()->Session(&context_, this);
@@ -175,7 +175,7 @@ struct Upstream::Impl {
     dialled_at = steady_clock::now();
     session.LinkUp(dialled_at);
     link = std::make_unique<Link>(
-        dialled,
+        dialled, options.tls,
         [this](v1::SchedulerFrame frame) {
           Post([this, frame = std::move(frame)] { OnFrame(frame); });
         },

@@ -10,12 +10,14 @@
 #include <string>
 
 #include "common/metrics.h"
+#include "common/peer_tls.h"
 #include "gateway/upstream/session.h"
 
 namespace weft::gateway {
 
 struct UpstreamOptions {
   std::string address;  // of the scheduler, host:port, or several (PeerAddresses)
+  PeerTls tls;
   SessionOptions session;
   // Between attempts, doubling from the first to the last while they fail.
   std::chrono::milliseconds first_redial{50};

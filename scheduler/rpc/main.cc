@@ -25,6 +25,9 @@ namespace {
 struct Options {
   std::string host = "127.0.0.1";
   int port = 7000;
+  PeerTls peers;
+  std::string peer_gateway_name;
+  std::string peer_worker_name;
   std::string election = "none";
   std::string kube_api;
   std::string kube_account = KubeLeaseOptions{}.account_folder;
@@ -45,6 +48,11 @@ struct Options {
 void AddFlags(Flags& flags, Options& options) {
   flags.Add("--host", options.host, "Address that gateways and workers dial");
   flags.Add("--port", options.port, "Their port; 0 takes a free one", 0, 65535);
+  AddPeerTlsFlags(flags, options.peers, /*dials=*/false);
+  flags.Add("--peer-gateway-name", options.peer_gateway_name,
+            "Name (a DNS or URI SAN) that a gateway's certificate must have (default: any)");
+  flags.Add("--peer-worker-name", options.peer_worker_name,
+            "Name that a worker's certificate must have (default: any)");
   flags.Add("--election", options.election,
             "How several schedulers of one group agree who leads: none (there is one), file:PATH "
             "(who holds the lock on that file) or lease:[NAMESPACE/]NAME (who holds that Lease in "
@@ -88,6 +96,9 @@ void AddFlags(Flags& flags, Options& options) {
 ServerOptions ForServer(const Options& options) {
   ServerOptions server;
   server.address = absl::StrCat(options.host, ":", options.port);
+  server.tls = options.peers;
+  server.gateway_name = options.peer_gateway_name;
+  server.worker_name = options.peer_worker_name;
   server.loop.no_worker_patience = static_cast<core::Micros>(options.no_worker_timeout * 1e6);
   server.loop.core.max_waiting_sequences = options.max_waiting;
   server.loop.core.max_waiting_tokens = options.max_waiting_tokens;
@@ -100,6 +111,17 @@ ServerOptions ForServer(const Options& options) {
   std::random_device random;
   for (uint64_t& key : server.loop.core.hash_key) key = uint64_t{random()} << 32 | random();
   return server;
+}
+
+absl::Status CheckPeerOptions(const Options& options) {
+  const bool asks_for_names =
+      !options.peer_gateway_name.empty() || !options.peer_worker_name.empty();
+  if (asks_for_names && options.peers.files.empty()) {
+    return absl::InvalidArgumentError(
+        "--peer-gateway-name and --peer-worker-name are names in certificates: they take "
+        "--peer-tls-cert, --peer-tls-key and --peer-tls-ca");
+  }
+  return CheckPeerTls(options.peers, "--host", absl::StrCat(options.host, ":", options.port));
 }
 
 // Null: nobody to agree with.
@@ -154,6 +176,10 @@ int Main(int argc, char** argv) {
   if (auto exit_code = flags.Parse(argc, argv)) return *exit_code;
   InitLog("scheduler", options.log);
 
+  if (auto s = CheckPeerOptions(options); !s.ok()) {
+    spdlog::error("{}", std::string(s.message()));
+    return 2;
+  }
   Metrics metrics("scheduler");
   SchedulerMetrics scheduler_metrics(metrics);
   std::unique_ptr<Election> election;  // made once the port is known

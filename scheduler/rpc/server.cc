@@ -17,7 +17,12 @@ namespace {
 // Peers close their side when told to; those that do not are cut after as long.
 constexpr std::chrono::seconds kGoodbye{2};
 
-// A stream that is told who leads, and ends.
+grpc::Status NotOneOf(const char* role, const std::string& name) {
+  return {grpc::StatusCode::PERMISSION_DENIED,
+          absl::StrCat("this is for a ", role, ": the certificate must be named ", name)};
+}
+
+// A stream that is told who leads, or why it is not let in, and ends.
 template <typename Up, typename Down>
 class Refusal final : public grpc::ServerBidiReactor<Up, Down> {
  public:
@@ -25,6 +30,7 @@ class Refusal final : public grpc::ServerBidiReactor<Up, Down> {
     frame_.mutable_not_leader()->set_address(leader);
     this->StartWriteAndFinish(&frame_, {}, grpc::Status::OK);
   }
+  explicit Refusal(const grpc::Status& status) { this->Finish(status); }
   void OnDone() override { delete this; }
 
  private:
@@ -52,6 +58,10 @@ struct Server::Impl {
 
     grpc::ServerBidiReactor<v1::GatewayFrame, v1::SchedulerFrame>* Session(
         grpc::CallbackServerContext* context) override {
+      if (!PeerHasName(*context, impl_.options.gateway_name)) {
+        return new Refusal<v1::GatewayFrame, v1::SchedulerFrame>(
+            NotOneOf("gateway", impl_.options.gateway_name));
+      }
       Loop* const loop = impl_.leading;
       if (loop == nullptr) {
         return new Refusal<v1::GatewayFrame, v1::SchedulerFrame>(impl_.leader());
@@ -73,6 +83,10 @@ struct Server::Impl {
 
     grpc::ServerBidiReactor<v1::WorkerFrame, v1::WorkerCommand>* Attach(
         grpc::CallbackServerContext* context) override {
+      if (!PeerHasName(*context, impl_.options.worker_name)) {
+        return new Refusal<v1::WorkerFrame, v1::WorkerCommand>(
+            NotOneOf("worker", impl_.options.worker_name));
+      }
       Loop* const loop = impl_.leading;
       if (loop == nullptr) {
         return new Refusal<v1::WorkerFrame, v1::WorkerCommand>(impl_.leader());
@@ -94,7 +108,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
                                                       std::function<std::string()> leader) {
   auto impl = std::make_unique<Impl>(options, metrics, std::move(leader));
   grpc::ServerBuilder builder;
-  ConfigurePeerServer(builder, options.address, &impl->port);
+  ConfigurePeerServer(builder, options.address, &impl->port, options.tls);
   builder.RegisterService(&impl->session_service);
   builder.RegisterService(&impl->attach_service);
   impl->server = builder.BuildAndStart();

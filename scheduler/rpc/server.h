@@ -8,12 +8,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/peer_tls.h"
 #include "scheduler/rpc/loop.h"
 
 namespace weft::scheduler {
 
 struct ServerOptions {
   std::string address = "127.0.0.1:0";
+  PeerTls tls;
+  // What a gateway's and a worker's certificate must be named (PeerHasName); empty: anything.
+  std::string gateway_name;
+  std::string worker_name;
   GroupOptions loop;  // its epoch is Lead's
   // What may wait for a gateway that does not read: a minute of a busy group.
   size_t max_outbox_bytes = 16 << 20;

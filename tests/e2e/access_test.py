@@ -599,5 +599,6 @@ def test_clients_without_a_certificate_are_not_let_in(bin_dir, tiny_model, tmp_p
                                                           timeout=5)
             assert error.value.code() == grpc.StatusCode.UNAVAILABLE
         with channel(own) as accepted:
-            assert health_pb2_grpc.HealthStub(accepted).Check(
-                health_pb2.HealthCheckRequest(), timeout=5).status == 1
+            health = health_pb2_grpc.HealthStub(accepted)
+            assert stack.eventually(
+                lambda: health.Check(health_pb2.HealthCheckRequest(), timeout=5).status == 1, 5)

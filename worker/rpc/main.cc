@@ -23,6 +23,7 @@ namespace {
 
 struct Options {
   std::string scheduler = "127.0.0.1:7000";
+  PeerTls peers;
   std::string admin_host = "127.0.0.1";
   int admin_port = 7002;
   LoadOptions load;
@@ -35,6 +36,7 @@ void AddFlags(Flags& flags, Options& options) {
       "--scheduler", options.scheduler,
       "host:port of the scheduler to attach to; where several may lead, all of them, separated by "
       "commas");
+  AddPeerTlsFlags(flags, options.peers, /*dials=*/true);
   flags.Add("--admin-host", options.admin_host, "Address of the admin port");
   flags.Add("--admin-port", options.admin_port,
             "/metrics, /healthz, /readyz, /drain; 0 takes a free one", 0, 65535);
@@ -84,7 +86,8 @@ class Process {
     }
     backend_ = *std::move(backend);
     spdlog::info("ready: {}", ModelName(options_.load));
-    owned_worker_ = std::make_unique<Worker>(*backend_, worker_metrics_, options_.scheduler);
+    owned_worker_ =
+        std::make_unique<Worker>(*backend_, worker_metrics_, options_.scheduler, options_.peers);
     worker_ = owned_worker_.get();
     if (absl::Status served = owned_worker_->Run(); !served.ok()) {
       spdlog::error("{}", std::string(served.message()));
@@ -111,6 +114,10 @@ int Main(int argc, char** argv) {
   AddFlags(flags, options);
   if (auto exit_code = flags.Parse(argc, argv)) return *exit_code;
   InitLog("worker", options.log);
+  if (auto s = CheckPeerTls(options.peers, "--scheduler", options.scheduler); !s.ok()) {
+    spdlog::error("{}", std::string(s.message()));
+    return 2;
+  }
 
   Metrics metrics("worker");
   Process process(options, metrics);

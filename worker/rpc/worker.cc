@@ -49,8 +49,9 @@ int64_t MicrosBetween(Clock::time_point from, Clock::time_point to) {
 
 }  // namespace
 
-Worker::Worker(Backend& backend, WorkerMetrics& metrics, const std::string& scheduler_address)
-    : backend_(backend), metrics_(metrics), addresses_(scheduler_address) {
+Worker::Worker(Backend& backend, WorkerMetrics& metrics, const std::string& scheduler_address,
+               PeerTls tls)
+    : backend_(backend), metrics_(metrics), addresses_(scheduler_address), tls_(std::move(tls)) {
   hello_.set_worker_id(UniqueProcessName());
   hello_.set_fingerprint(backend.fingerprint());
   hello_.set_device(backend.device());
@@ -62,7 +63,7 @@ absl::Status Worker::Run() {
   absl::Status last_told;
   while (!Stopping()) {
     address_ = addresses_.Next();
-    const auto stub = v1::WorkerService::NewStub(PeerChannel(address_));
+    const auto stub = v1::WorkerService::NewStub(PeerChannel(address_, tls_));
     auto attachment = Attachment::Dial(*stub, {.hello = hello_, .min_epoch = epoch_});
     {
       std::lock_guard lock(mutex_);

@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "common/peer_addresses.h"
+#include "common/peer_tls.h"
 #include "worker/engine/backend.h"
 #include "worker/rpc/attachment.h"
 #include "worker/rpc/step_queue.h"
@@ -30,7 +31,8 @@ class Worker {
  public:
   // `backend` and `metrics` must outlive the worker.
   // scheduler_address: as PeerAddresses takes it.
-  Worker(Backend& backend, WorkerMetrics& metrics, const std::string& scheduler_address);
+  Worker(Backend& backend, WorkerMetrics& metrics, const std::string& scheduler_address,
+         PeerTls tls = {});
 
   // Serves until Stop: OK. Otherwise why this process cannot go on: the
   // scheduler refuses it (another model than its group's), or the device failed
@@ -63,6 +65,7 @@ class Worker {
   Backend& backend_;
   WorkerMetrics& metrics_;
   PeerAddresses addresses_;
+  const PeerTls tls_;
   std::string address_;  // dialled last
   v1::WorkerHello hello_;
   uint64_t epoch_ = 0;       // highest term seen
