@@ -97,7 +97,8 @@ Workload::Workload(const Options& options, const Target& target, const std::stri
                   options.ignore_eos ? ",\"ignore_eos\":true" : "",
                   ",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
   if (!options.extra_body.empty()) {
-    for (const auto& [name, value] : boost::json::parse(options.extra_body).as_object()) {
+    const boost::json::value fields = boost::json::parse(options.extra_body);
+    for (const auto& [name, value] : fields.as_object()) {
       absl::StrAppend(&body_begin_, ",", Quoted(std::string(name)), ":",
                       boost::json::serialize(value));
     }
