@@ -170,8 +170,12 @@ absl::StatusOr<std::vector<TokenId>> ChatTemplate::Encode(const std::vector<Chat
   return ids.ToVector();
 }
 
-bool ChatTemplate::shows_tools() const {
-  return ffi::weft_text_template_shows_tools(impl_->rust.get());
+ToolSupport ChatTemplate::tool_support() const {
+  const ffi::ToolSupport support = ffi::weft_text_template_tool_support(impl_->rust.get());
+  return {.definitions = support.definitions,
+          .calls = support.calls,
+          .calls_beside_content = support.calls_beside_content,
+          .results = support.results};
 }
 
 bool ChatTemplate::takes(std::string_view variable) const { return impl_->Takes(variable); }

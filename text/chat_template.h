@@ -38,6 +38,14 @@ struct ChatMessage {
   std::string tool_call_id;          // of a tool turn: which call it answers
 };
 
+// R1's template writes no definitions, and no calls of a turn that has content, too.
+struct ToolSupport {
+  bool definitions = false;
+  bool calls = false;
+  bool calls_beside_content = false;
+  bool results = false;
+};
+
 struct RenderOptions {
   bool add_generation_prompt = true;
   // The prompt ends where the last message's content ends, to be continued; no
@@ -71,8 +79,8 @@ class ChatTemplate {
   absl::StatusOr<std::vector<TokenId>> Encode(const std::vector<ChatMessage>& messages,
                                               const RenderOptions& options) const;
 
-  // True if definitions of tools come to stand in its prompts. R1's does not write them.
-  bool shows_tools() const;
+  // What of tools comes to stand in its prompts, as trying it has shown.
+  ToolSupport tool_support() const;
 
   // True if the template refers to a variable of that name.
   bool takes(std::string_view variable) const;

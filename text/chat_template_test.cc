@@ -488,8 +488,8 @@ TEST_F(TinyChat, ToolsKeepTheirOrderAndTheirTextStaysText) {
             R"({"z": 1, "a": {"<bos>": "<bos>", "n": null, "b": true, "i": -3, "f": 1.5}}<bos>)");
   const Ids ids = chat.Encode({{"user", ""}}, options);
   EXPECT_EQ(std::count(ids.begin(), ids.end(), chat.Id("<bos>")), 1);  // the template's
-  EXPECT_TRUE(chat->shows_tools());
-  EXPECT_FALSE(With(kReasoner)->shows_tools());
+  EXPECT_TRUE(chat->tool_support().definitions);
+  EXPECT_FALSE(With(kReasoner)->tool_support().definitions);
 }
 
 TEST_F(TinyChat, ArgumentsAreGivenAsTheTemplateWantsThem) {
@@ -512,6 +512,25 @@ TEST_F(TinyChat, ContentIsNoneOnlyWhereTheTemplateCanHaveIt) {
   EXPECT_EQ(
       With("{% for m in messages %}{{ m.role + m.content }}{% endfor %}").Render(CalledWeather()),
       "userWeather?assistanttoolsunny");
+}
+
+TEST_F(TinyChat, ATemplateIsTriedForWhatItWritesOfTools) {
+  const auto of = [this](std::string_view source) { return With(source)->tool_support(); };
+  ToolSupport support = of("{% for m in messages %}{{ m.role }}{{ m.content }}{% endfor %}");
+  EXPECT_TRUE(support.results);
+  EXPECT_FALSE(support.definitions || support.calls || support.calls_beside_content);
+  support =
+      of("{% for m in messages if m.role != 'tool' %}{{ m.content or '' }}"
+         "{% for c in m.tool_calls %}{{ c.function.arguments | tojson }}{% endfor %}"
+         "{% endfor %}");
+  EXPECT_TRUE(support.calls && support.calls_beside_content);
+  EXPECT_FALSE(support.results);
+  support =
+      of("{% for m in messages %}{% if m.role == 'tool' %}{{ raise_exception('no') }}"
+         "{% elif m.content is none %}{{ m.tool_calls[0].function.arguments + '' }}"
+         "{% else %}{{ m.content }}{% endif %}{% endfor %}");
+  EXPECT_TRUE(support.calls);
+  EXPECT_FALSE(support.calls_beside_content || support.results);
 }
 
 TEST_F(TinyChat, ArgumentsThatAreNoJsonAreTheClientsFault) {
@@ -558,7 +577,9 @@ TEST(OfficialChat, QwenShowsToolsAndCalls) {
   const std::string dir = OfficialModel(kQwen);
   SKIP_WITHOUT_MODEL(dir);
   const Chat chat(dir);
-  ASSERT_TRUE(chat->shows_tools());
+  const ToolSupport support = chat->tool_support();
+  EXPECT_TRUE(support.definitions && support.calls && support.calls_beside_content &&
+              support.results);
   RenderOptions options;
   options.tools = kDefinitions;
   const std::string prompt = chat.Render(CalledWeather(), options);
@@ -576,7 +597,9 @@ TEST(OfficialChat, R1WritesCallsButNoTools) {
   const std::string dir = OfficialModel(kR1);
   SKIP_WITHOUT_MODEL(dir);
   const Chat chat(dir);
-  EXPECT_FALSE(chat->shows_tools());
+  const ToolSupport support = chat->tool_support();
+  EXPECT_TRUE(support.calls && support.results);
+  EXPECT_FALSE(support.definitions || support.calls_beside_content);
   EXPECT_THAT(chat.Render(CalledWeather()),
               HasSubstr("<｜Assistant｜><｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function"
                         "<｜tool▁sep｜>get_weather\n```json\n{\"city\": \"北京\"}\n```"

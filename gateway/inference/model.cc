@@ -83,16 +83,11 @@ absl::StatusOr<std::vector<text::TokenId>> EncodeChat(const Model& model,
   HintAtSystemMessage(model, prompt);
   text::RenderOptions render = prompt.render;
   render.reasoning_effort = prompt.reasoning_effort;
-  const std::string definitions = ToolDefinitions(prompt.tools);
-  absl::StatusOr<std::vector<text::TokenId>> ids;
-  if (definitions.empty() || model.chat_template->shows_tools()) {
-    render.tools = definitions;
-    ids = model.chat_template->Encode(prompt.messages, render);
-  } else {
-    std::vector<text::ChatMessage> messages = prompt.messages;
-    DescribeToolsInSystemMessage(prompt.tools.tools, messages);
-    ids = model.chat_template->Encode(messages, render);
-  }
+  const text::ToolSupport support = model.chat_template->tool_support();
+  if (support.definitions) render.tools = ToolDefinitions(prompt.tools);
+  auto ids = DropsTools(prompt, support)
+                 ? model.chat_template->Encode(WithTools(prompt, support), render)
+                 : model.chat_template->Encode(prompt.messages, render);
   if (!ids.ok()) return WithParam(ids.status(), "messages");
   if (auto s = AdjustReasoning(model, prompt, *ids); !s.ok()) return s;
   return ids;

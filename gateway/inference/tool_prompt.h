@@ -1,5 +1,5 @@
-// Tools in a prompt: through the model's template, or, where that does not write any
-// (R1's), in its system message, in words of ours.
+// Tools in a prompt: through the model's template, or, for what that does not write, in messages
+// that it does. Their form is that of Qwen's template, which other models follow as told.
 #pragma once
 
 #include <string>
@@ -12,9 +12,15 @@ namespace weft::gateway {
 // The definitions as a JSON array; empty: none are shown.
 std::string ToolDefinitions(const ToolOptions& options);
 
-// The system message, with `definitions` and how to call them added: the first one there
-// is, or a new one before all others.
-void DescribeToolsInSystemMessage(const std::vector<Tool>& tools,
-                                  std::vector<text::ChatMessage>& messages);
+// Whether `prompt` has something of tools that the template drops.
+bool DropsTools(const ChatPrompt& prompt, const text::ToolSupport& support);
+
+// The messages with that in them all the same:
+//   definitions   and how to call them, in the system message: the first, or a new one
+//   calls         in the turn's content, as <tool_call>; where only a turn without content may
+//                 have some, in a turn of their own
+//   results       as a user's turn, in <tool_response>; those that follow each other in one
+std::vector<text::ChatMessage> WithTools(const ChatPrompt& prompt,
+                                         const text::ToolSupport& support);
 
 }  // namespace weft::gateway

@@ -296,13 +296,15 @@ pub unsafe extern "C" fn weft_text_template_render(
     })
 }
 
-/// Whether definitions of tools come to stand in its prompts.
+/// What of tools comes to stand in its prompts.
 ///
 /// # Safety
 /// `template` is alive.
 #[no_mangle]
-pub unsafe extern "C" fn weft_text_template_shows_tools(template: *const Template) -> bool {
-    (*template).0.shows_tools()
+pub unsafe extern "C" fn weft_text_template_tool_support(
+    template: *const Template,
+) -> template::ToolSupport {
+    (*template).0.tool_support()
 }
 
 /// Whether it refers to a variable of that name.

@@ -20,6 +20,10 @@ const FUEL: u64 = 10_000_000;
 /// reasoning off at them, and a message to be continued may hold them open.
 const REASONING_TAGS: [&str; 2] = ["<think>", "</think>"];
 
+/// What a template is tried with, to see what it writes.
+const PROBE_CALL: &str =
+    r#"[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"weft\": 1}"}}]"#;
+
 /// What every prompt has of its own: no client sets these.
 const OUR_VARIABLES: [&str; 11] = [
     "messages",
@@ -60,6 +64,16 @@ enum Arguments {
     AsText,
 }
 
+/// Which parts of tools come to stand in a template's prompts.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct ToolSupport {
+    pub definitions: bool,
+    pub calls: bool,
+    pub calls_beside_content: bool,
+    pub results: bool,
+}
+
 pub struct Template {
     environment: Environment<'static>,
     name: String,
@@ -71,7 +85,7 @@ pub struct Template {
     /// A turn of calls alone has no content: R1's template asks whether it is none, others
     /// add it to a string.
     empties_content: bool,
-    shows_tools: bool,
+    tool_support: ToolSupport,
 }
 
 impl Template {
@@ -118,7 +132,7 @@ impl Template {
             assistant_quoter: Quoter::new(literals().filter(|l| !REASONING_TAGS.contains(l))),
             arguments: Arguments::AsObject,
             empties_content: true,
-            shows_tools: false,
+            tool_support: ToolSupport::default(),
         };
         // The first that writes a call; the last if none does.
         for (empties_content, arguments) in [
@@ -128,34 +142,48 @@ impl Template {
             (false, Arguments::AsObject),
         ] {
             (template.empties_content, template.arguments) = (empties_content, arguments);
-            if template.writes_arguments() {
+            template.tool_support.calls = template.writes_call("", "\"weft\"");
+            if template.tool_support.calls {
                 break;
             }
         }
-        template.shows_tools = template.writes_tools();
+        template.tool_support.calls_beside_content = template.writes_call("weft_words", "\"weft\"")
+            && template.writes_call("weft_words", "weft_words");
+        template.tool_support.results = template.writes_results();
+        template.tool_support.definitions = template.writes_definitions();
         Ok(template)
     }
 
-    pub fn shows_tools(&self) -> bool {
-        self.shows_tools
+    pub fn tool_support(&self) -> ToolSupport {
+        self.tool_support
     }
 
     pub fn takes(&self, variable: &str) -> bool {
         self.taken.iter().any(|taken| taken == variable)
     }
 
-    /// Whether arguments given as now come out as JSON.
-    fn writes_arguments(&self) -> bool {
-        let call = r#"[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"weft\": 1}"}}]"#;
+    /// Whether `part` comes out of a turn with that content and a call, whose arguments are
+    /// given as now.
+    fn writes_call(&self, content: &str, part: &str) -> bool {
         let messages = [
             Message { role: "user", content: "?", ..Default::default() },
-            Message { role: "assistant", tool_calls: call, ..Default::default() },
+            Message { role: "assistant", content, tool_calls: PROBE_CALL, ..Default::default() },
         ];
         let prompt = self.render(&messages, &Options::default());
-        prompt.is_ok_and(|prompt| prompt.contains("\"weft\""))
+        prompt.is_ok_and(|prompt| prompt.contains(part))
     }
 
-    fn writes_tools(&self) -> bool {
+    fn writes_results(&self) -> bool {
+        let messages = [
+            Message { role: "user", content: "?", ..Default::default() },
+            Message { role: "assistant", tool_calls: PROBE_CALL, ..Default::default() },
+            Message { role: "tool", content: "weft_result", tool_call_id: "c", ..Default::default() },
+        ];
+        let prompt = self.render(&messages, &Options::default());
+        prompt.is_ok_and(|prompt| prompt.contains("weft_result"))
+    }
+
+    fn writes_definitions(&self) -> bool {
         let tools = r#"[{"type":"function","function":{"name":"weft_probe","description":"",
                          "parameters":{"type":"object","properties":{}}}}]"#;
         let messages = [Message { role: "user", content: "?", ..Default::default() }];
