@@ -65,7 +65,7 @@ def main():
             none, one, every = kinds.values()
             none.append(finish(start(served, STREAMS, 3 * STREAMS, seed)))
             beside = start(served, 1, 4, seed, STRUCTURED)
-            one.append(finish(start(served, STREAMS - 1, 3 * STREAMS, seed)))
+            one.append(finish(start(served, STREAMS - 1, 3 * (STREAMS - 1), seed)))
             finish(beside)
             every.append(finish(start(served, STREAMS, 3 * STREAMS, seed, STRUCTURED)))
     finally:
