@@ -150,6 +150,7 @@ absl::StatusOr<Groups> StartGroups(const Options& options, Metrics& metrics) {
     groups.metrics.push_back(std::make_unique<GatewayMetrics>(metrics, first_names.back()));
     groups.upstreams.push_back(std::make_unique<Upstream>(
         UpstreamOptions{.address = options.schedulers[i],
+                        .model = first_names.back(),
                         .session = {.gateway_id = gateway_id,
                                     .recovery_wait = Seconds(options.recovery_timeout)}},
         metrics));

@@ -25,6 +25,7 @@ namespace {
 struct Options {
   std::string host = "127.0.0.1";
   int port = 7000;
+  std::string served_model_name;
   std::string election = "none";
   std::string kube_api;
   std::string kube_account = KubeLeaseOptions{}.account_folder;
@@ -45,6 +46,8 @@ struct Options {
 void AddFlags(Flags& flags, Options& options) {
   flags.Add("--host", options.host, "Address that gateways and workers dial");
   flags.Add("--port", options.port, "Their port; 0 takes a free one", 0, 65535);
+  flags.Add("--served-model-name", options.served_model_name,
+            "The model's first name at the gateways: a label of all metrics");
   flags.Add("--election", options.election,
             "How several schedulers of one group agree who leads: none (there is one), file:PATH "
             "(who holds the lock on that file) or lease:[NAMESPACE/]NAME (who holds that Lease in "
@@ -154,7 +157,7 @@ int Main(int argc, char** argv) {
   if (auto exit_code = flags.Parse(argc, argv)) return *exit_code;
   InitLog("scheduler", options.log);
 
-  Metrics metrics("scheduler");
+  Metrics metrics("scheduler", options.served_model_name);
   SchedulerMetrics scheduler_metrics(metrics);
   std::unique_ptr<Election> election;  // made once the port is known
   std::atomic<Election*> who_leads{nullptr};
