@@ -48,8 +48,8 @@ class Secured(stack.Served):
              "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key.pem", "-out",
              folder / "cert.pem"], check=True, capture_output=True, timeout=30)
         super().__init__(bin_dir, models[0], [
-            "--dtype", "float32", "--kv-cache-memory-bytes", "4194304", "--tls-cert",
-            str(folder / "cert.pem"), "--tls-key", str(folder / "key.pem")],
+            "--backend", "cpu", "--dtype", "float32", "--kv-cache-memory-bytes", "4194304",
+            "--tls-cert", str(folder / "cert.pem"), "--tls-key", str(folder / "key.pem")],
             environment={"WEFT_API_KEY": KEY})
         # `weft serve` gives the second model's processes the next numbers.
         for tier in ("scheduler", "worker"):

@@ -20,7 +20,7 @@ struct Figure {
 
 constexpr Figure kFigures[] = {
     {&GpuReading::memory_used_bytes, "weft_worker_gpu_memory_used_bytes",
-     "Memory of the GPU that is in use, by whomever."},
+     "Memory of the GPU that is in use, by whomever; what the driver reserves included."},
     {&GpuReading::memory_total_bytes, "weft_worker_gpu_memory_total_bytes", "Memory of the GPU."},
     {&GpuReading::power_watts, "weft_worker_gpu_power_watts", "Power that the GPU draws."},
     {&GpuReading::temperature_celsius, "weft_worker_gpu_temperature_celsius",

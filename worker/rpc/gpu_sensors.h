@@ -29,7 +29,7 @@ class GpuSensors {
   // "GPU-...": by which other exporters name it, too.
   const std::string& uuid() const;
 
-  // Takes some milliseconds. One thread at a time.
+  // Takes microseconds. One thread at a time.
   GpuReading Read() const;
 
  private:
