@@ -136,6 +136,7 @@ absl::StatusOr<RunnerOptions> Commands(const ServeOptions& options, const std::s
 
     MemberCommand scheduler = common("weft-scheduler", ports->scheduler_admin[i]);
     scheduler.argv.push_back(absl::StrCat("--host=", loopback));
+    scheduler.argv.push_back(absl::StrCat("--served-model-name=", runner.groups.back()));
     scheduler.argv.push_back(absl::StrCat("--port=", ports->scheduler[i]));
     scheduler.argv.push_back(
         absl::StrCat("--enable-prefix-caching=", options.enable_prefix_caching ? "true" : "false"));
@@ -145,6 +146,7 @@ absl::StatusOr<RunnerOptions> Commands(const ServeOptions& options, const std::s
     MemberCommand worker = common("weft-worker", ports->worker_admin[i]);
     worker.argv.push_back(absl::StrCat("--model=", options.models[i]));
     worker.argv.push_back(absl::StrCat("--scheduler=", address));
+    worker.argv.push_back(absl::StrCat("--served-model-name=", runner.groups.back()));
     worker.argv.push_back(
         absl::StrCat("--enforce-eager=", options.enforce_eager ? "true" : "false"));
     Append(PartOf(options.worker, num_models), worker.argv);

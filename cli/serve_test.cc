@@ -128,6 +128,9 @@ TEST_F(ServeTest, TheModelIsNamedAfterItsFolderUnlessToldOtherwise) {
   options.served_model_names = {"mine,yours"};
   Build();
   EXPECT_THAT(Argv(Tier::kGateway), Contains("--served-model-name=mine,yours"));
+  // The label of their metrics: one name.
+  EXPECT_THAT(Argv(Tier::kScheduler), Contains("--served-model-name=mine"));
+  EXPECT_THAT(Argv(Tier::kWorker), Contains("--served-model-name=mine"));
   EXPECT_THAT(commands.greeting, HasSubstr(R"("model": "mine")"));
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <fstream>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/version.h"
@@ -66,7 +67,9 @@ std::string ProcessText() {
 
 }  // namespace
 
-Metrics::Metrics(const std::string& tier) {
+Metrics::Metrics(const std::string& tier, const std::string& model)
+    : constant_labels_(model.empty() ? prometheus::Labels()
+                                     : prometheus::Labels{{"model", model}}) {
   Gauge("weft_build_info", "Version of the binary; always 1",
         {{"tier", tier}, {"version", std::string(kVersion)}})
       .Set(1);
@@ -74,22 +77,45 @@ Metrics::Metrics(const std::string& tier) {
 
 prometheus::Counter& Metrics::Counter(const std::string& name, const std::string& help,
                                       const prometheus::Labels& labels) {
-  return prometheus::BuildCounter().Name(name).Help(help).Register(registry_).Add(labels);
+  return prometheus::BuildCounter()
+      .Name(name)
+      .Help(help)
+      .Labels(constant_labels_)
+      .Register(registry_)
+      .Add(labels);
 }
 
 prometheus::Gauge& Metrics::Gauge(const std::string& name, const std::string& help,
                                   const prometheus::Labels& labels) {
-  return prometheus::BuildGauge().Name(name).Help(help).Register(registry_).Add(labels);
+  return prometheus::BuildGauge()
+      .Name(name)
+      .Help(help)
+      .Labels(constant_labels_)
+      .Register(registry_)
+      .Add(labels);
 }
 
 prometheus::Histogram& Metrics::Histogram(const std::string& name, const std::string& help,
                                           const prometheus::Histogram::BucketBoundaries& buckets,
                                           const prometheus::Labels& labels) {
-  return prometheus::BuildHistogram().Name(name).Help(help).Register(registry_).Add(labels,
-                                                                                    buckets);
+  return prometheus::BuildHistogram()
+      .Name(name)
+      .Help(help)
+      .Labels(constant_labels_)
+      .Register(registry_)
+      .Add(labels, buckets);
+}
+
+void Metrics::BeforeText(std::function<void()> refresh) {
+  std::lock_guard lock(mutex_);
+  refreshes_.push_back(std::move(refresh));
 }
 
 std::string Metrics::Text() const {
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& refresh : refreshes_) refresh();
+  }
   return prometheus::TextSerializer().Serialize(registry_.Collect()) + ProcessText();
 }
 

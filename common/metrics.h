@@ -9,7 +9,9 @@
 #include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -34,8 +36,9 @@ inline const prometheus::Histogram::BucketBoundaries kTokenBuckets = {
 
 class Metrics {
  public:
-  // `tier` and `model` (its served name; may be empty) label weft_build_info.
-  explicit Metrics(const std::string& tier);
+  // `tier` labels weft_build_info. `model` labels all that follows, where the process is of
+  // one model (its first served name); empty: it is of several, or does not know.
+  explicit Metrics(const std::string& tier, const std::string& model = "");
 
   prometheus::Counter& Counter(const std::string& name, const std::string& help,
                                const prometheus::Labels& labels = {});
@@ -45,10 +48,16 @@ class Metrics {
                                    const prometheus::Histogram::BucketBoundaries& buckets,
                                    const prometheus::Labels& labels = {});
 
+  // Runs `refresh` before each Text: for gauges that are read when somebody asks. Any thread.
+  void BeforeText(std::function<void()> refresh);
+
   // The exposition text, with process_* read at that moment. Any thread.
   std::string Text() const;
 
  private:
+  const prometheus::Labels constant_labels_;
+  mutable std::mutex mutex_;
+  std::vector<std::function<void()>> refreshes_;
   prometheus::Registry registry_{prometheus::Registry::InsertBehavior::Merge};
 };
 

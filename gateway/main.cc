@@ -161,6 +161,7 @@ absl::StatusOr<Groups> StartGroups(const Options& options, Metrics& metrics) {
     groups.upstreams.push_back(std::make_unique<Upstream>(
         UpstreamOptions{.address = options.schedulers[i],
                         .tls = options.peers,
+                        .model = first_names.back(),
                         .session = {.gateway_id = gateway_id,
                                     .recovery_wait = Seconds(options.recovery_timeout)}},
         metrics));

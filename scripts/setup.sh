@@ -140,16 +140,16 @@ install_browser() {
     "${missing[@]}" >/dev/null
 }
 
-# nginx, for the tests that stand behind it: unpacked, not installed, for apt would
-# start a server on port 80.
-unpack_nginx() {
-  local folder
-  [ ! -x .deps/nginx/usr/sbin/nginx ] && [ ! -x /usr/sbin/nginx ] || return 0
-  say "nginx, into .deps/nginx"
-  [ -n "$(candidate nginx)" ] || as_root apt-get update -qq
+# unpack PACKAGE BINARY: a server that tests start for themselves, into .deps/PACKAGE;
+# not installed, for apt would start it on its own port.
+unpack() {
+  local package=$1 binary=$2 folder
+  [ ! -x ".deps/$package$binary" ] && [ ! -x "$binary" ] || return 0
+  say "$package, into .deps/$package"
+  [ -n "$(candidate "$package")" ] || as_root apt-get update -qq
   folder=$(mktemp -d)
-  (cd "$folder" && apt-get -o APT::Sandbox::User=root download -qq nginx)
-  dpkg -x "$folder"/nginx_*.deb .deps/nginx
+  (cd "$folder" && apt-get -o APT::Sandbox::User=root download -qq "$package")
+  dpkg -x "$folder/$package"_*.deb ".deps/$package"
   rm -r "$folder"
 }
 
@@ -178,7 +178,8 @@ case $preset in
   asan|tsan) install_wheels tests -r tests/requirements.txt ;;
   cpu|cuda)
     install_wheels tests -r tests/requirements.txt
-    unpack_nginx
+    unpack nginx /usr/sbin/nginx
+    unpack prometheus /usr/bin/prometheus  # and promtool
     install_wheels torch --no-deps "${torch[@]}"
     ln -sfn "$(site)/torch" .deps/torch
     if [ "$preset" = cuda ]; then install_wheels cuda --no-deps "${cuda[@]}"; lay_out_cuda; fi ;;

@@ -37,6 +37,20 @@ prometheus::Counter& Reloads(Metrics& metrics, const char* result) {
                          {{"result", result}});
 }
 
+prometheus::Counter& Failures(Metrics& metrics, const char* reason) {
+  return metrics.Counter("weft_gateway_auth_failures_total",
+                         "Requests that brought no API key, or a wrong one", {{"reason", reason}});
+}
+
+prometheus::Counter& Limited(Metrics& metrics, const std::string& tenant, const char* limit) {
+  return metrics.Counter("weft_gateway_limited_total",
+                         "Requests refused by a limit of their API key",
+                         {{"tenant", tenant}, {"limit", limit}});
+}
+
+// Of all tenants that have no label of their own.
+constexpr char kOtherTenant[] = "other";
+
 }  // namespace
 
 Access::Access(AccessOptions options, Metrics& metrics, Clock clock)
@@ -47,7 +61,13 @@ Access::Access(AccessOptions options, Metrics& metrics, Clock clock)
       num_keys_(metrics.Gauge("weft_gateway_api_keys", "API keys that are let in")),
       reloads_(Reloads(metrics, "ok")),
       failed_reloads_(Reloads(metrics, "error")),
-      callers_(std::make_shared<const Callers>()) {}
+      callers_(std::make_shared<const Callers>()) {
+  // A counter that appears with its first event has no increase that a rule could see.
+  for (const char* reason : {"missing", "malformed", "unknown"}) Failures(metrics, reason);
+  for (const Limit limit : {Limit::kRequests, Limit::kTokens, Limit::kConcurrency}) {
+    Limited(metrics, kOtherTenant, Name(limit));
+  }
+}
 
 absl::StatusOr<std::unique_ptr<Access>> Access::Start(const AccessOptions& options,
                                                       Metrics& metrics, Clock clock) {
@@ -157,10 +177,7 @@ absl::StatusOr<std::shared_ptr<const Caller>> Access::Identify(std::string_view 
 }
 
 absl::Status Access::Denied(const char* reason, std::string message) const {
-  metrics_
-      .Counter("weft_gateway_auth_failures_total",
-               "Requests that brought no API key, or a wrong one", {{"reason", reason}})
-      .Increment();
+  Failures(metrics_, reason).Increment();
   absl::Status status = absl::UnauthenticatedError(std::move(message));
   status.SetPayload(gateway::kCodePayload, absl::Cord("invalid_api_key"));
   return status;
@@ -171,12 +188,9 @@ void Access::CountRefused(const Caller& caller, Limit limit) const {
   {
     std::lock_guard lock(mutex_);
     if (labelled_tenants_.size() < kMaxTenantLabels) labelled_tenants_.insert(tenant);
-    if (!labelled_tenants_.contains(tenant)) tenant = "other";
+    if (!labelled_tenants_.contains(tenant)) tenant = kOtherTenant;
   }
-  metrics_
-      .Counter("weft_gateway_limited_total", "Requests refused by a limit of their API key",
-               {{"tenant", tenant}, {"limit", Name(limit)}})
-      .Increment();
+  Limited(metrics_, tenant, Name(limit)).Increment();
 }
 
 }  // namespace weft::auth

@@ -138,10 +138,11 @@ void ActiveRequest::OnEnd(ChoiceSink& sink, const SequenceEnd& end) {
     std::lock_guard lock(mutex_);
     if (ended_) return;
     if (absl::Status status = StatusOf(end); !status.ok()) {
-      if (end.kind == SequenceEnd::Kind::kRejected) metrics_.Rejected(status);
+      const bool is_refused = end.kind == SequenceEnd::Kind::kRejected;
+      if (is_refused) metrics_.Rejected(status);
       PutLast(Failed{.status = std::move(status),
                      .retry_after = absl::Milliseconds(end.retry_after.count())},
-              metrics_.failed);
+              is_refused ? metrics_.refused : metrics_.failed);
       CancelAll();
     } else {
       if (!sink.finished) {

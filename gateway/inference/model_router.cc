@@ -57,8 +57,13 @@ double Load(const ModelService& group) {
   return static_cast<double>(state.num_running + state.num_waiting) / state.num_ready_workers;
 }
 
-ModelService* Choose(const std::vector<ModelService*>& groups, const Request& request) {
-  if (groups.size() == 1) return groups[0];
+struct RouteDecision {
+  ModelService* group;
+  const char* reason;  // what decided
+};
+
+RouteDecision Choose(const std::vector<ModelService*>& groups, const Request& request) {
+  if (groups.size() == 1) return {groups[0], "only"};
   std::vector<double> loads;
   for (const ModelService* group : groups) loads.push_back(Load(*group));
   const double least = *std::min_element(loads.begin(), loads.end());
@@ -66,7 +71,15 @@ ModelService* Choose(const std::vector<ModelService*>& groups, const Request& re
   for (size_t i = 0; i < groups.size(); ++i) {
     if (loads[i] <= least + kEqualLoad) best.push_back(groups[i]);
   }
-  return best[HashPrefix(request) % best.size()];
+  if (best.size() == 1) return {best[0], "load"};
+  return {best[HashPrefix(request) % best.size()], "prefix"};
+}
+
+prometheus::Counter& Decisions(Metrics& metrics, const std::string& model, const char* reason) {
+  return metrics.Counter("weft_gateway_route_decisions_total",
+                         "Requests by what decided about their group: the only one there is, "
+                         "its load, or the prompt's beginning",
+                         {{"model", model}, {"reason", reason}});
 }
 
 }  // namespace
@@ -74,7 +87,13 @@ ModelService* Choose(const std::vector<ModelService*>& groups, const Request& re
 ModelRouter::ModelRouter(std::vector<std::unique_ptr<ModelService>> groups, Metrics& metrics)
     : groups_(std::move(groups)),
       metrics_(metrics),
-      draining_(metrics.Gauge("weft_gateway_draining", "1 from when it has been asked to drain")) {}
+      draining_(metrics.Gauge("weft_gateway_draining", "1 from when it has been asked to drain")) {
+  for (const auto& group : groups_) {
+    for (const char* reason : {"only", "load", "prefix"}) {
+      Decisions(metrics, group->model().names.front(), reason);
+    }
+  }
+}
 
 absl::StatusOr<std::vector<ModelService*>> ModelRouter::Serving(const std::string& model) const {
   std::vector<ModelService*> found;
@@ -111,11 +130,12 @@ std::string ModelRouter::Names() const {
 void ModelRouter::Start(Request request, std::function<void(absl::StatusOr<StartedRequest>)> done) {
   const auto serving = Serving(request.model);
   if (!serving.ok()) {
-    CountRejected(metrics_, /*model_name=*/"", serving.status());
+    CountRejected(metrics_, /*model=*/"", serving.status());
     return done(serving.status());
   }
-  ModelService* const group = Choose(*serving, request);
-  group->Start(std::move(request), std::move(done));
+  const RouteDecision decision = Choose(*serving, request);
+  Decisions(metrics_, decision.group->model().names.front(), decision.reason).Increment();
+  decision.group->Start(std::move(request), std::move(done));
 }
 
 std::vector<ModelInfo> ModelRouter::Models() const {

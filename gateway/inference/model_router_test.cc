@@ -101,7 +101,7 @@ TEST_F(ModelRouterTest, GoesByModel) {
   EXPECT_EQ(schedulers_[1]->Next().submit().prompt_tokens_size(), 3);
   EXPECT_EQ(Accepted(0), 1);
   EXPECT_EQ(Accepted(1), 1);
-  EXPECT_THAT(metrics_.Text(), HasSubstr("requests_accepted_total{model_name=\"b\"} 1"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("requests_accepted_total{model=\"b\"} 1"));
 }
 
 TEST_F(ModelRouterTest, WhatNobodyServesIsNotFound) {
@@ -113,8 +113,7 @@ TEST_F(ModelRouterTest, WhatNobodyServesIsNotFound) {
   EXPECT_THAT(std::string(unknown.message()), HasSubstr("this server has `a`, `b`."));
   EXPECT_EQ(router_->Tokenize(Completion("c")).status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(router_->Detokenize("c", {1}).status().code(), absl::StatusCode::kNotFound);
-  EXPECT_THAT(metrics_.Text(),
-              HasSubstr("rejected_total{model_name=\"\",reason=\"unknown_model\"} 1"));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("rejected_total{model=\"\",reason=\"unknown_model\"} 1"));
 
   const absl::Status unnamed = Start(Completion("")).status();
   EXPECT_EQ(unnamed.code(), absl::StatusCode::kInvalidArgument);
@@ -170,6 +169,7 @@ TEST_F(ModelRouterTest, GroupsOfOneModelShareItByPrefixAndStandInForEachOther) {
   ASSERT_TRUE(Await([&] { return !services_[0]->Ready().ok(); }));
   for (int i = 0; i < 4; ++i) start(std::string(1, static_cast<char>('a' + i)));
   EXPECT_TRUE(Await([&] { return num_submitted(1) == left + 4; }));
+  EXPECT_THAT(metrics_.Text(), HasSubstr("route_decisions_total{model=\"a\",reason=\"load\"} 4"));
 }
 
 TEST_F(ModelRouterTest, DrainingRefusesWhateverTheModel) {

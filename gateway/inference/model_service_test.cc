@@ -209,6 +209,8 @@ TEST_F(ModelServiceTest, ARejectionIsTheOnlyEventAndCarriesItsAdvice) {
     EXPECT_EQ(answer.failed->status.message(), "because");
     EXPECT_EQ(answer.failed->retry_after, absl::Milliseconds(1500));
   }
+  EXPECT_EQ(counts_.refused.Value(), 5);
+  EXPECT_EQ(counts_.failed.Value(), 0) << "it never ran";
 }
 
 TEST_F(ModelServiceTest, OneFailedChoiceFailsTheRequestAndCancelsTheOthers) {

@@ -124,7 +124,13 @@ struct Upstream::Impl {
         metrics(given_metrics),
         session(options.session),
         redial_after(options.first_redial),
-        thread([this] { Run(); }) {}
+        thread([this] { Run(); }) {
+    // A counter that appears with its first event has no increase that a rule could see.
+    for (const auto code : {grpc::StatusCode::OK, grpc::StatusCode::CANCELLED,
+                            grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::UNKNOWN}) {
+      EndedStreams(code);
+    }
+  }
 
   ~Impl() {
     Post([this] { stopping = true; });
@@ -231,18 +237,21 @@ struct Upstream::Impl {
   }
 
   void CountRpc(const grpc::Status& status, MonotonicTime now) {
-    metrics
-        .Counter("weft_gateway_upstream_rpc_total", "Streams to the scheduler that have ended",
-                 {{"rpc", "Session"}, {"grpc_code", CodeName(status.error_code())}})
-        .Increment();
+    EndedStreams(status.error_code()).Increment();
     session_seconds.Observe(std::chrono::duration<double>(now - dialled_at).count());
+  }
+
+  prometheus::Counter& EndedStreams(grpc::StatusCode code) {
+    return metrics.Counter(
+        "weft_gateway_upstream_rpc_total", "Streams to the scheduler that have ended",
+        {{"model", options.model}, {"rpc", "Session"}, {"grpc_code", CodeName(code)}});
   }
 
   const UpstreamOptions options;
   Metrics& metrics;
   prometheus::Histogram& session_seconds = metrics.Histogram(
       "weft_gateway_upstream_rpc_duration_seconds", "How long streams to the scheduler lived",
-      kDurationBuckets, {{"rpc", "Session"}});
+      kDurationBuckets, {{"model", options.model}, {"rpc", "Session"}});
   std::atomic<SequenceId> next_id{1};
 
   std::mutex mutex;  // guards the three below

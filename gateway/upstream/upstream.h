@@ -18,6 +18,7 @@ namespace weft::gateway {
 struct UpstreamOptions {
   std::string address;  // of the scheduler, host:port, or several (PeerAddresses)
   PeerTls tls;
+  std::string model;  // served there: a label of the metrics
   SessionOptions session;
   // Between attempts, doubling from the first to the last while they fail.
   std::chrono::milliseconds first_redial{50};

@@ -28,6 +28,7 @@ struct Options {
   PeerTls peers;
   std::string peer_gateway_name;
   std::string peer_worker_name;
+  std::string served_model_name;
   std::string election = "none";
   std::string kube_api;
   std::string kube_account = KubeLeaseOptions{}.account_folder;
@@ -53,6 +54,8 @@ void AddFlags(Flags& flags, Options& options) {
             "Name (a DNS or URI SAN) that a gateway's certificate must have (default: any)");
   flags.Add("--peer-worker-name", options.peer_worker_name,
             "Name that a worker's certificate must have (default: any)");
+  flags.Add("--served-model-name", options.served_model_name,
+            "The model's first name at the gateways: a label of all metrics");
   flags.Add("--election", options.election,
             "How several schedulers of one group agree who leads: none (there is one), file:PATH "
             "(who holds the lock on that file) or lease:[NAMESPACE/]NAME (who holds that Lease in "
@@ -180,7 +183,7 @@ int Main(int argc, char** argv) {
     spdlog::error("{}", std::string(s.message()));
     return 2;
   }
-  Metrics metrics("scheduler");
+  Metrics metrics("scheduler", options.served_model_name);
   SchedulerMetrics scheduler_metrics(metrics);
   std::unique_ptr<Election> election;  // made once the port is known
   std::atomic<Election*> who_leads{nullptr};

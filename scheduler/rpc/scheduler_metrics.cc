@@ -91,6 +91,7 @@ SchedulerMetrics::SchedulerMetrics(Metrics& m)
       step_tokens(m.Histogram("weft_scheduler_step_tokens", "Tokens of a step.", kTokenBuckets)),
       plan_seconds(m.Histogram("weft_scheduler_plan_duration_seconds",
                                "Seconds that planning one step took.", kHostBuckets)),
+      leader(m.Gauge("weft_scheduler_leader", "1 while this scheduler leads its group.")),
       workers_ready(Workers(m, "ready")),
       workers_draining(Workers(m, "draining")),
       workers_lost(m.Counter("weft_scheduler_workers_lost_total",

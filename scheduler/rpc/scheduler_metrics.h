@@ -61,6 +61,7 @@ struct SchedulerMetrics {
   prometheus::Histogram& plan_seconds;
 
   // Peers.
+  prometheus::Gauge& leader;  // 1 from Lead on
   prometheus::Gauge& workers_ready;
   prometheus::Gauge& workers_draining;
   prometheus::Counter& workers_lost;

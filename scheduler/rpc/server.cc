@@ -129,6 +129,7 @@ void Server::Lead(uint64_t epoch) {
   options.epoch = impl_->epoch = epoch;
   impl_->loop = std::make_unique<Loop>(options, impl_->metrics);
   impl_->leading = impl_->loop.get();
+  impl_->metrics.leader.Set(1);
 }
 
 absl::Status Server::Ready() const {

@@ -59,7 +59,7 @@ def test_both_are_listed_and_answer_by_name(served):
             ask(client, "nobody")
     for name, accepted in (("reasoner", 2), ("solver", 1)):
         assert served.metric("gateway", "weft_gateway_requests_accepted_total",
-                             model_name=name) == accepted
+                             model=name) == accepted
 
 
 def test_a_model_must_be_named(served):

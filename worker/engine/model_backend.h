@@ -45,6 +45,7 @@ struct ModelBackendOptions {
 struct LoadFacts {
   std::string device;          // "cpu", "cuda:0 NVIDIA H200"
   std::string device_details;  // "avx512_bf16, 2 threads"
+  std::string pci_bus_id;      // a GPU's, "0000:1B:00.0"
   std::string dtype;           // the model computes in it
   std::string kv_dtype;
   int64_t num_parameters = 0;

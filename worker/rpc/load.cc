@@ -10,6 +10,7 @@
 #include "sim/model_shape.h"
 #include "worker/engine/simulated_backend.h"
 #include "worker/model/model_config.h"
+#include "worker/rpc/gpu_metrics.h"
 #ifdef WEFT_HAS_MODEL
 #include "worker/engine/model_backend.h"
 #endif
@@ -126,6 +127,7 @@ absl::StatusOr<std::unique_ptr<Backend>> LoadModel(const LoadOptions& options, M
   if (!backend.ok()) return backend.status();
   LogFacts(facts);
   CountMemory(facts, metrics);
+  if (!facts.pci_bus_id.empty()) WatchGpu(facts.pci_bus_id, metrics);
   return backend;
 }
 #else

@@ -24,6 +24,7 @@ namespace {
 struct Options {
   std::string scheduler = "127.0.0.1:7000";
   PeerTls peers;
+  std::string served_model_name;
   std::string admin_host = "127.0.0.1";
   int admin_port = 7002;
   LoadOptions load;
@@ -37,6 +38,9 @@ void AddFlags(Flags& flags, Options& options) {
       "host:port of the scheduler to attach to; where several may lead, all of them, separated by "
       "commas");
   AddPeerTlsFlags(flags, options.peers, /*dials=*/true);
+  flags.Add("--served-model-name", options.served_model_name,
+            "The model's first name at the gateways: a label of all metrics (default: the "
+            "folder's)");
   flags.Add("--admin-host", options.admin_host, "Address of the admin port");
   flags.Add("--admin-port", options.admin_port,
             "/metrics, /healthz, /readyz, /drain; 0 takes a free one", 0, 65535);
@@ -119,7 +123,8 @@ int Main(int argc, char** argv) {
     return 2;
   }
 
-  Metrics metrics("worker");
+  Metrics metrics("worker", options.served_model_name.empty() ? ModelName(options.load)
+                                                              : options.served_model_name);
   Process process(options, metrics);
   auto admin = AdminServer::Start(
       options.admin_host, options.admin_port, metrics,

@@ -136,6 +136,10 @@ absl::StatusOr<std::unique_ptr<Backend>> MakeCudaBackend(const ModelBackendOptio
     return absl::FailedPreconditionError(why);
   }
   facts.device = absl::StrCat("cuda:0 ", device.name);
+  char pci_bus_id[32] = "";
+  if (cudaDeviceGetPCIBusId(pci_bus_id, sizeof pci_bus_id, 0) == cudaSuccess) {
+    facts.pci_bus_id = pci_bus_id;
+  }
   facts.memory_total_bytes = memory->total_bytes;
   facts.memory_available_bytes = memory->free_bytes;
   facts.device_seconds = watch.LapSeconds();
