@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "text/test_models.h"
 
 namespace weft::text {
@@ -67,6 +68,24 @@ TEST_F(GrammarTest, JsonFollowsItsSchema) {
   EXPECT_FALSE(Accepts(schema, R"({"name":"Ann","age":151})"));
   EXPECT_FALSE(Accepts(schema, R"({"name":"Ann","age":42,"more":1})"));
   EXPECT_FALSE(Accepts(schema, R"(  {"name":"Ann","age":42})"));
+}
+
+TEST_F(GrammarTest, DatesExist) {
+  const Grammar schema = {Kind::kJsonSchema,
+                          R"({"type":"array","items":{"anyOf":[{"$ref":"#/$defs/day"},
+      {"type":"object","properties":{"format":{"type":"string","format":"date-time"}}},
+      {"const":{"format":"date"}}]},"$defs":{"day":{"type":"string","format":"date"}}})"};
+  for (const char* day : {"2024-02-29", "2000-02-29", "0400-02-29", "1996-02-29", "0001-01-01",
+                          "9999-12-31", "2023-02-28", "2023-11-30"}) {
+    EXPECT_TRUE(Accepts(schema, absl::StrCat("[\"", day, "\"]"))) << day;
+  }
+  for (const char* day : {"2023-02-29", "1900-02-29", "1299-02-29", "0000-01-01", "2024-02-30",
+                          "2023-11-31", "2023-13-01", "2023-00-10", "2023-01-00", "0000-02-29"}) {
+    EXPECT_FALSE(Accepts(schema, absl::StrCat("[\"", day, "\"]"))) << day;
+  }
+  EXPECT_TRUE(Accepts(schema, R"([{"format":"2024-02-29T23:59:59.25+01:00"}])"));
+  EXPECT_FALSE(Accepts(schema, R"([{"format":"2023-02-29T23:59:59Z"}])"));
+  EXPECT_TRUE(Accepts(schema, R"([{"format":"date"}])"));  // data, no format
 }
 
 TEST_F(GrammarTest, BlanksBetweenTokensEnd) {

@@ -1,6 +1,7 @@
 //! What the next token may be under a grammar: llguidance over our token table.
 
 use crate::border::Error;
+use crate::dates;
 use crate::gbnf;
 use crate::tokenizer::Tokenizer;
 use crate::GrammarKind;
@@ -151,6 +152,7 @@ fn answer(kind: GrammarKind, text: &str) -> Result<GrammarWithLexer, Error> {
 }
 
 fn json(mut schema: Value) -> GrammarWithLexer {
+    dates::keep_to_the_calendar(&mut schema);
     if schema.get("x-guidance").is_none() {
         let options = JsonCompileOptions {
             whitespace_pattern: Some(JSON_BLANKS.into()),

@@ -3,6 +3,7 @@
 //! comes out as Code::Internal with its message.
 
 mod border;
+mod dates;
 mod gbnf;
 mod grammar;
 mod quote;
