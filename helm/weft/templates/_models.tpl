@@ -44,7 +44,7 @@
      each model a path which says nothing of the commit. */}}
 {{- define "weft.pullVolumes" -}}
 - name: pulled
-  emptyDir: {}
+  emptyDir: {sizeLimit: 1Mi}
 - name: cache
   {{- if .claim }}
   persistentVolumeClaim: {claimName: {{ .claim }}}
