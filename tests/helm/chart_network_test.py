@@ -6,9 +6,6 @@ import pytest
 from rendering import render, render_all
 from scenarios import SCENARIOS
 
-PORTS = {"http": 8000, "grpc": 8001, "peers": 7000}
-TIERS = {"gateway": {8000, 8001, 8002}, "scheduler": {7000, 7001}, "worker": {7002}, "test": set()}
-
 
 def matches(selector, labels):
     if selector is None:
