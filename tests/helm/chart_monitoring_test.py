@@ -62,8 +62,8 @@ def test_a_package_holds_alerts_and_dashboards(tmp_path):
     files = tmp_path / "weft" / "files"
     assert (files / "alerts.yaml").read_text() == (
         ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text()
-    assert {p.name for p in (files / "dashboards").glob("*.json")} == {
-        p.name for p in (ROOT / "deploy" / "grafana").glob("*.json")}
+    packed = {p.name for p in (files / "dashboards").rglob("*") if p.is_file()}
+    assert packed == {p.name for p in (ROOT / "deploy" / "grafana").glob("*.json")}
     assert not (tmp_path / "weft" / "examples").exists()
 
 

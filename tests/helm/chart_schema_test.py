@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import yaml
 from rendering import CHART, MINIMAL, ROOT, at, defaults, lint, merged, refusal
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -97,6 +98,8 @@ CONTRADICTIONS = [
     ({"apiKeys": {"entries": [{"name": "a", "key": "sha256:" + 64 * "0"}]}}, "apiKeys: "),
     ({"models": {"r2": {"source": "pvc://a", "servedNames": ["r1"]}}}, "models.r2.servedNames: "),
     ({"worker": {"rollingUpdate": {"maxUnavailable": 0}}}, "models.r1.worker.rollingUpdate: "),
+    ({"worker": {"autoscaling": {"minReplicas": 9}}}, "models.r1.worker.autoscaling.maxReplicas: "),
+    ({"gateway": {"autoscaling": {"minReplicas": 90}}}, "gateway.autoscaling.maxReplicas: "),
     ({"worker": {"autoscaling": {"mode": "keda"}}}, "keda.prometheusAddress: "),
     ({"gateway": {"autoscaling": {"mode": "keda"}}}, "keda.prometheusAddress: "),
 ]
@@ -105,6 +108,12 @@ CONTRADICTIONS = [
 @pytest.mark.parametrize(("values", "named"), CONTRADICTIONS, ids=[n for _, n in CONTRADICTIONS])
 def test_contradictions_are_refused(values, named):
     assert f": {named}" in refusal(merged(MINIMAL, values))
+
+
+def test_the_chart_is_of_the_projects_version():
+    version, = re.findall(r"^project\(weft VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text(), re.M)
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert chart["version"] == chart["appVersion"] == version
 
 
 def test_image_volumes_are_refused_before_they_exist():

@@ -46,12 +46,14 @@
 - name: pulled
   emptyDir: {sizeLimit: 1Mi}
 - name: cache
-  {{- if .claim }}
-  persistentVolumeClaim: {claimName: {{ .claim }}}
-  {{- else if .sizeLimit }}
-  emptyDir: {sizeLimit: {{ .sizeLimit }}}
+  {{- with .Values.modelPull }}
+  {{- if .cacheClaim }}
+  persistentVolumeClaim: {claimName: {{ .cacheClaim }}}
+  {{- else if .cacheSizeLimit }}
+  emptyDir: {sizeLimit: {{ .cacheSizeLimit }}}
   {{- else }}
   emptyDir: {}
+  {{- end }}
   {{- end }}
 {{- end }}
 

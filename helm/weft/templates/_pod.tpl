@@ -59,7 +59,7 @@ topologySpreadConstraints:
 
 {{/* The admin port answers from the first moment on a thread of its own, so that a busy process is not
      taken for a dead one. Readiness is looked at often: it is what takes a draining pod, or a lost
-     worker, out of the way. */}}
+     worker, out of the way. preStop begins the drain; SIGTERM, right behind it, changes nothing more. */}}
 {{- define "weft.probes" -}}
 startupProbe:
   httpGet: {path: /healthz, port: admin}

@@ -22,8 +22,16 @@
 {{- if and (has (toString $rollout.maxSurge) (list "0" "0%")) (has (toString $rollout.maxUnavailable) (list "0" "0%")) }}
 {{- fail (printf "models.%s.worker.rollingUpdate: maxSurge or maxUnavailable must be above 0" $group) }}
 {{- end }}
+{{- if lt (int $worker.autoscaling.maxReplicas) (int $worker.autoscaling.minReplicas) }}
+{{- fail (printf "models.%s.worker.autoscaling.maxReplicas: is below minReplicas" $group) }}
+{{- end }}
 {{- if and (eq $worker.autoscaling.mode "keda") (not $.Values.keda.prometheusAddress) }}
 {{- fail (printf "keda.prometheusAddress: models.%s.worker.autoscaling asks for it" $group) }}
+{{- end }}
+{{- end }}
+{{- with .Values.gateway.autoscaling }}
+{{- if lt (int .maxReplicas) (int .minReplicas) }}
+{{- fail "gateway.autoscaling.maxReplicas: is below minReplicas" }}
 {{- end }}
 {{- end }}
 {{- if and (eq .Values.gateway.autoscaling.mode "keda") (not .Values.keda.prometheusAddress) }}
