@@ -68,6 +68,23 @@ def test_kubernetes_takes_every_document(name, version):
     assert [p for d in documents for p in problems(d, version)] == []
 
 
+def test_names_that_yaml_takes_for_something_else():
+    odd = {
+        "models": {"on": {"source": "hf://1/2@3", "servedNames": ["1e3"]},
+                   "null": {"source": "pvc://123/456"}},
+        "image": {"pullSecrets": ["123"]}, "apiKeys": {"existingSecret": "123"},
+        "gateway": {"priorityClassName": "123", "nodeSelector": {"a": "true"}},
+        "worker": {"runtimeClassName": "123"},
+        "modelPull": {"cacheClaim": "123", "tokenSecret": {"name": "123", "key": "1"}},
+        "tls": {"mode": "secret", "existingSecret": "123"},
+        "ingress": {"enabled": True, "hosts": ["123"], "className": "123", "tlsSecret": "123"},
+        "tests": {"question": "yes", "apiKeySecret": {"name": "123", "key": "1"},
+                  "caSecret": {"name": "123", "key": "1"}},
+    }
+    documents = [d for d in render_all(odd) if not is_custom(d)]
+    assert [p for d in documents for p in problems(d, NEWEST)] == []
+
+
 def test_operators_take_every_document():
     documents = [d for values in SCENARIOS.values() for d in render_all(values) if is_custom(d)]
     assert {d["kind"] for d in documents} == {

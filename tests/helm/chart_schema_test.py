@@ -5,7 +5,8 @@ import re
 
 import pytest
 import yaml
-from rendering import CHART, MINIMAL, ROOT, at, defaults, lint, merged, refusal
+from rendering import CHART, MINIMAL, ROOT, at, defaults, lint, merged, refusal, render_all
+from scenarios import SCENARIOS
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
@@ -191,11 +192,22 @@ PEERS = {"peer-tls-cert", "peer-tls-key", "peer-tls-ca", "peer-gateway-name", "p
          "peer-scheduler-name", "plaintext-peers", "otlp-endpoint", "trace-ratio"}
 
 
-@pytest.mark.parametrize(("tier", "places"), [
-    ("gateway", ["gateway", "common/log.cc"]),
-    ("scheduler", ["scheduler/rpc/main.cc", "common/log.cc"]),
-    ("worker", ["worker/rpc/main.cc", "worker/rpc/load.cc", "common/log.cc"]),
-])
-def test_flags_are_those_of_the_binaries(tier, places):
+PLACES = {
+    "gateway": ["gateway", "common/log.cc"],
+    "scheduler": ["scheduler/rpc/main.cc", "common/log.cc"],
+    "worker": ["worker/rpc/main.cc", "worker/rpc/load.cc", "common/log.cc"],
+}
+
+
+@pytest.mark.parametrize("tier", PLACES)
+def test_values_offer_the_flags_of_the_binaries(tier):
     offered = set(SCHEMA["$defs"][f"{tier}Flags"]["properties"])
-    assert flags_in_source(*places) - PEERS == offered | OWN[tier]
+    assert flags_in_source(*PLACES[tier]) - PEERS == offered | OWN[tier]
+
+
+@pytest.mark.parametrize("values", SCENARIOS.values(), ids=SCENARIOS)
+def test_binaries_know_every_flag_that_they_are_given(values):
+    for pod, labels, spec in render_all(values).pods():
+        if (tier := labels["app.kubernetes.io/component"]) in PLACES:
+            given = {re.match(r"--([\w-]+)", a)[1] for a in spec["containers"][0]["args"]}
+            assert given - PEERS <= flags_in_source(*PLACES[tier]), pod

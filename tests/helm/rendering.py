@@ -40,7 +40,7 @@ def _run(command, values, version):
     if helm is None:
         pytest.skip("there is no helm: scripts/setup.sh helm brings it")
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-        yaml.safe_dump(values, file)
+        json.dump(values, file)  # which is YAML, too, with every string in quotes
         file.flush()
         return subprocess.run(
             [helm, *command, "--kube-version", version, "--namespace", NAMESPACE, "-f", file.name],

@@ -17,7 +17,7 @@
 {{- $url := urlParse .source }}
 {{- if eq $url.scheme "pvc" }}
 - name: model-{{ .group }}
-  persistentVolumeClaim: {claimName: {{ $url.host }}, readOnly: true}
+  persistentVolumeClaim: {claimName: {{ $url.host | quote }}, readOnly: true}
 {{- else if eq $url.scheme "oci" }}
 - name: model-{{ .group }}
   image: {reference: {{ printf "%s%s" $url.host $url.path | quote }}, pullPolicy: IfNotPresent}
@@ -48,9 +48,9 @@
 - name: cache
   {{- with .Values.modelPull }}
   {{- if .cacheClaim }}
-  persistentVolumeClaim: {claimName: {{ .cacheClaim }}}
+  persistentVolumeClaim: {claimName: {{ .cacheClaim | quote }}}
   {{- else if .cacheSizeLimit }}
-  emptyDir: {sizeLimit: {{ .cacheSizeLimit }}}
+  emptyDir: {sizeLimit: {{ .cacheSizeLimit | quote }}}
   {{- else }}
   emptyDir: {}
   {{- end }}
@@ -81,7 +81,7 @@
     {{- with .tokenSecret.name }}
     - name: HF_TOKEN
       valueFrom:
-        secretKeyRef: {name: {{ . }}, key: {{ $.root.Values.modelPull.tokenSecret.key }}}
+        secretKeyRef: {name: {{ . | quote }}, key: {{ $.root.Values.modelPull.tokenSecret.key | quote }}}
     {{- end }}
     {{- with .endpoint }}
     - {name: HF_ENDPOINT, value: {{ . | quote }}}

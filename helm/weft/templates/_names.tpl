@@ -28,10 +28,10 @@
 
 {{- define "weft.selector" -}}
 app.kubernetes.io/name: {{ include "weft.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- with .group }}
-weft.dev/group: {{ . }}
+weft.dev/group: {{ . | quote }}
 {{- end }}
 {{- end }}
 
@@ -44,7 +44,7 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{ include "weft.selector" . }}
 {{- else }}
 app.kubernetes.io/name: {{ include "weft.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 {{- end }}
 {{- end }}
 

@@ -25,12 +25,12 @@ enableServiceLinks: false
 {{- with .root.Values.image.pullSecrets }}
 imagePullSecrets:
   {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
   {{- end }}
 {{- end }}
 securityContext: {{- include "weft.podSecurity" .root | nindent 2 }}
 {{- with .tier.priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .tier.nodeSelector }}
 nodeSelector: {{- toYaml . | nindent 2 }}
@@ -44,7 +44,7 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- with .tier.topologySpread }}
 topologySpreadConstraints:
   {{- range . }}
-  - topologyKey: {{ .topologyKey }}
+  - topologyKey: {{ .topologyKey | quote }}
     maxSkew: {{ .maxSkew }}
     whenUnsatisfiable: {{ .whenUnsatisfiable }}
     {{- /* A node that is being drained is no place to spread to. */}}
@@ -87,7 +87,7 @@ lifecycle:
 
 {{- define "weft.secretVolume" -}}
 - name: {{ .name }}
-  secret: {secretName: {{ .secret }}, defaultMode: 0440}
+  secret: {secretName: {{ .secret | quote }}, defaultMode: 0440}
 {{- end }}
 
 {{/* (dict "part" "tier") */}}
