@@ -103,7 +103,7 @@ def test_a_test_trusts_the_authority_that_it_is_given():
     manifests = render(ASKS, {"tests": {"caSecret": {"name": "ca"}},
                               "tls": {"mode": "secret", "existingSecret": "front"}})
     args = manifests.args("r1-test")
-    assert "--tls-ca=/etc/weft/ca/ca.crt" in args
+    assert "--ca-file=/etc/weft/ca/ca.crt" in args
     assert "https://weft-gateway.serving.svc:8000" in args
 
 

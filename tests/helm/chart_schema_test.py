@@ -183,7 +183,7 @@ COMMON = {"admin-host", "admin-port", "log-format", "log-level"}
 OWN = {
     "gateway": COMMON | {"model", "served-model-name", "scheduler", "host", "port", "grpc-port",
                          "tls-cert", "tls-key", "tls-client-ca", "api-key-file", "api-key",
-                         "drain-timeout"},
+                         "drain-delay", "drain-timeout"},
     "scheduler": COMMON | {"host", "port", "election", "kube-api", "kube-account", "advertise"},
     "worker": COMMON | {"model", "scheduler", "backend",
                         "simulated-gpu", "simulated-speed", "simulated-vocab-size"},

@@ -104,5 +104,5 @@ def test_secrets_are_mounted_for_the_group_alone(name):
         for container in containers(spec):
             for mount in container.get("volumeMounts", []):
                 # What is written: what is fetched, while it is fetched, and a worker's /tmp.
-                writable = {"/tmp"} if not container["name"].startswith("pull-") else {"/pulled", "/cache"}
+                writable = {"/pulled"} if container["name"].startswith("pull-") else {"/tmp"}
                 assert mount.get("readOnly", False) or mount["mountPath"] in writable, (pod, mount)

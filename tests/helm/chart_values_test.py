@@ -15,7 +15,6 @@ PEER = [{"ipBlock": {"cidr": "10.9.0.0/16"}}]
 
 # Of each tier: value, another one, and what of it must be found in the manifests.
 TIER = [
-    ("drainTimeout", 77, "terminationGracePeriodSeconds: 92"),
     ("resources.limits.memory", "77Mi", "memory: 77Mi"),
     ("resources.requests.cpu", "77m", "cpu: 77m"),
     ("resources.requests.memory", "76Mi", "memory: 76Mi"),
@@ -43,11 +42,15 @@ OTHERS = [
     ("gateway.autoscaling.maxReplicas", 17, "maxReplicas: 17", HPA),
     ("gateway.autoscaling.targetCPUUtilizationPercentage", 77, "averageUtilization: 77", HPA),
     ("gateway.autoscaling.targetRequestsInFlight", 77, 'threshold: "77"'),
+    ("gateway.drainDelay", 77, "--drain-delay=77"),
+    ("gateway.drainTimeout", 77, "terminationGracePeriodSeconds: 102"),
     ("gateway.flags", {"cors-origins": "none"}, "--cors-origins=none"),
     ("gateway.service.type", "NodePort", "type: NodePort"),
     ("gateway.service.annotations", {"lb": "internal"}, "lb: internal"),
+    ("scheduler.drainTimeout", 77, "terminationGracePeriodSeconds: 92"),
     ("scheduler.replicas", 3, "replicas: 3"),
     ("scheduler.flags", {"max-tenant-requests": 7}, "--max-tenant-requests=7"),
+    ("worker.drainTimeout", 77, "terminationGracePeriodSeconds: 92"),
     ("worker.replicas", 7, "replicas: 7", FIXED),
     ("worker.autoscaling.mode", "none", "replicas: 1"),
     ("worker.autoscaling.minReplicas", 3, "minReplicaCount: 3"),
@@ -113,7 +116,7 @@ OTHERS = [
     ("tests.apiKeySecret.name", "other", 'name: "other", key: "key"'),
     ("tests.apiKeySecret.key", "pass", 'name: "test", key: "pass"'),
     ("tests.caSecret.name", "other", 'secretName: "other"'),
-    ("tests.caSecret.key", "pem", "--tls-ca=/etc/weft/ca/pem"),
+    ("tests.caSecret.key", "pem", "--ca-file=/etc/weft/ca/pem"),
 ]
 # Theirs are the dashboards' own tests: they need dashboards.
 ELSEWHERE = {"monitoring.dashboards.enabled", "monitoring.dashboards.labels.grafana_dashboard",

@@ -44,10 +44,12 @@ def test_a_busy_process_is_not_taken_for_a_dead_one():
     ("gateway", "gateway"), ("scheduler", "r1-scheduler"), ("worker", "r1-worker")])
 def test_grace_covers_the_drain(tier, pod):
     for drain in (0, 20, 600):
-        manifests = render({tier: {"drainTimeout": drain}})
-        assert manifests.pod(pod)["terminationGracePeriodSeconds"] == drain + 15
+        manifests = render({tier: {"drainTimeout": drain}}, {"gateway": {"drainDelay": 20}})
+        delay = 20 if tier == "gateway" else 0
+        assert manifests.pod(pod)["terminationGracePeriodSeconds"] == delay + drain + 15
     if tier == "gateway":
         assert flag(manifests.args(pod), "drain-timeout") == ["600"]
+        assert flag(manifests.args(pod), "drain-delay") == ["20"]
 
 
 def test_a_rollout_waits_for_the_slowest():
@@ -112,7 +114,7 @@ def test_mounts_and_volumes_are_each_others(name):
             # Every file that a flag names is mounted.
             for argument in container["args"]:
                 file = argument.partition("=")[2]
-                if file.startswith(("/etc/", "/models/", "/pulled/", "/cache")):
+                if file.startswith(("/etc/", "/models/", "/pulled/")):
                     assert any(file == p or file.startswith(f"{p}/") for p in paths), argument
 
 
@@ -296,8 +298,9 @@ def test_where_each_source_is_mounted():
         "pullPolicy": "IfNotPresent"}
     assert mounts["model-image"]["subPath"] == "r1"
     assert volumes["model-node"]["hostPath"] == {"path": "/srv/models/r1", "type": "Directory"}
+    hub = flag(manifests.args("hub-worker"), "model")[0]
     assert flag(manifests.args("gateway"), "model") == [
-        "/models/claim", "/pulled/hub", "/models/image", "/models/node"]
+        "/models/claim", hub, "/models/image", "/models/node"]
     for group in ("claim", "image", "node"):
         worker = {v["name"]: v for v in manifests.pod(f"{group}-worker")["volumes"]}
         assert worker[f"model-{group}"] == volumes[f"model-{group}"]
@@ -316,21 +319,30 @@ def test_what_is_fetched_is_what_is_loaded():
     manifests = render_all({**SOURCES, **OPEN, "modelPull": {"tokenSecret": {"name": "hub"}}})
     worker, = manifests.pod("hub-worker")["initContainers"]
     assert worker["image"] == "weft-tools:0.1.0"
-    assert worker["args"] == ["pull", "hf://weft/r1@0123abc", "--cache-dir=/cache", "--link=/pulled/hub"]
-    assert flag(manifests.args("hub-worker"), "model") == flag(worker["args"], "link")
+    folder, = flag(manifests.args("hub-worker"), "model")
+    assert worker["args"] == ["pull", "hf://weft/r1@0123abc", f"--to={folder}"]
+    assert folder.startswith("/pulled/hub-")
     # Gateways read no weights.
     gateway, = manifests.pod("gateway")["initContainers"]
     assert gateway["args"] == [*worker["args"], "--tokenizer-only"]
     token = {"name": "HF_TOKEN", "valueFrom": {"secretKeyRef": {"name": "hub", "key": "token"}}}
-    assert worker["env"] == gateway["env"] == [token]
+    assert worker["env"] == gateway["env"] == [
+        {"name": "HF_HUB_CACHE", "value": "/pulled/hub"}, token]
     # What serves has no use for the token.
     assert "hub" not in json.dumps(manifests.container("hub-worker").get("env", []))
 
 
+def test_another_revision_has_another_folder():
+    """In a claim both may be there: the one that serves, and the one that comes."""
+    def folder(revision):
+        return flag(render({"models": {"r1": {"source": f"hf://a/b@{revision}"}}}).args("r1-worker"), "model")
+    assert folder("1") == folder("1") != folder("2")
+
+
 def test_the_cache_is_a_claim_or_each_pods_own():
     def cache(pod, **pull):
-        return next(v for v in render({"modelPull": pull}).pod(pod)["volumes"] if v["name"] == "cache")
-    assert cache("r1-worker") == {"name": "cache", "emptyDir": {}}
+        return next(v for v in render({"modelPull": pull}).pod(pod)["volumes"] if v["name"] == "pulled")
+    assert cache("r1-worker") == {"name": "pulled", "emptyDir": {}}
     assert cache("r1-worker", cacheSizeLimit="50Gi")["emptyDir"] == {"sizeLimit": "50Gi"}
     claim = cache("r1-worker", cacheClaim="models", cacheSizeLimit="50Gi")
     assert claim["persistentVolumeClaim"] == {"claimName": "models"}

@@ -5,14 +5,18 @@
        oci://registry/image:tag    an image's files, mounted by the kubelet; #path for a folder in it
        file:///path                a folder on the node
 
-     A mount is /models/GROUP; what is fetched is at /pulled/GROUP, for no mount can be made inside a
-     volume that is mounted read-only. Everywhere below: (dict "group" "source" ...). */}}
+     A mount is /models/GROUP. What is fetched is in a folder of its source's: a claim may hold those of
+     several revisions. Everywhere below: (dict "group" "source" ...). */}}
 
 {{- define "weft.modelDir" -}}
-/{{ hasPrefix "hf://" .source | ternary "pulled" "models" }}/{{ .group }}
+{{- if hasPrefix "hf://" .source -}}
+/pulled/{{ .group }}-{{ .source | sha256sum | trunc 8 }}
+{{- else -}}
+/models/{{ .group }}
+{{- end -}}
 {{- end }}
 
-{{/* Without the volumes that `weft pull` shares. */}}
+{{/* Without the volume of what `weft pull` fetches. */}}
 {{- define "weft.modelVolume" -}}
 {{- $url := urlParse .source }}
 {{- if eq $url.scheme "pvc" }}
@@ -40,12 +44,10 @@
 {{- end }}
 {{- end }}
 
-{{/* What `weft pull` shares with the container behind it: the cache, and the links into it that give
-     each model a path which says nothing of the commit. */}}
-{{- define "weft.pullVolumes" -}}
+{{/* What `weft pull` fetches into: the cache, in hub/, and beside it a folder for each model, whose
+     weights are hard links to the cache's. So both are one volume. */}}
+{{- define "weft.pullVolume" -}}
 - name: pulled
-  emptyDir: {sizeLimit: 1Mi}
-- name: cache
   {{- with .Values.modelPull }}
   {{- if .cacheClaim }}
   persistentVolumeClaim: {claimName: {{ .cacheClaim | quote }}}
@@ -57,11 +59,6 @@
   {{- end }}
 {{- end }}
 
-{{- define "weft.pullMounts" -}}
-- {name: pulled, mountPath: /pulled, readOnly: true}
-- {name: cache, mountPath: /cache, readOnly: true}
-{{- end }}
-
 {{/* The init container of one hf:// source; with "root" and "tokenizerOnly". */}}
 {{- define "weft.pullContainer" -}}
 {{- with .root.Values.modelPull }}
@@ -71,13 +68,12 @@
   args:
     - pull
     - {{ $.source | quote }}
-    - --cache-dir=/cache
-    - --link={{ include "weft.modelDir" $ }}
+    - --to={{ include "weft.modelDir" $ }}
     {{- if $.tokenizerOnly }}
     - --tokenizer-only
     {{- end }}
-  {{- if or .tokenSecret.name .endpoint .env }}
   env:
+    - {name: HF_HUB_CACHE, value: /pulled/hub}
     {{- with .tokenSecret.name }}
     - name: HF_TOKEN
       valueFrom:
@@ -89,12 +85,10 @@
     {{- with .env }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- end }}
   resources: {{- toYaml .resources | nindent 4 }}
   securityContext: {{- include "weft.containerSecurity" $.root | nindent 4 }}
   volumeMounts:
     - {name: pulled, mountPath: /pulled}
-    - {name: cache, mountPath: /cache}
 {{- end }}
 {{- end }}
 

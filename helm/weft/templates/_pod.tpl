@@ -80,9 +80,10 @@ lifecycle:
     httpGet: {path: /drain, port: admin}
 {{- end }}
 
-{{/* Streams may take the drain's time to end; what is left is for the process to go. */}}
+{{/* Streams may take the drain's time to end (behind a gateway's delay); what is left is for the process
+     to go. */}}
 {{- define "weft.grace" -}}
-{{ add (int .drainTimeout) 15 }}
+{{ add (default 0 .drainDelay | int) (int .drainTimeout) 15 }}
 {{- end }}
 
 {{- define "weft.secretVolume" -}}
