@@ -81,7 +81,8 @@ ASKS = {"tests": {"apiKeySecret": {"name": "key"}}}
 def test_each_model_is_asked():
     manifests = render(ASKS, {"models": {"math": {"source": "pvc://m", "servedNames": ["qwen", "m"]}}})
     pod = manifests.get("Pod", "math-test")
-    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    assert pod["metadata"]["annotations"] == {
+        "helm.sh/hook": "test", "helm.sh/hook-delete-policy": "before-hook-creation"}
     container, = pod["spec"]["containers"]
     assert container["image"] == "weft-tools:0.1.0"
     assert container["args"] == [

@@ -143,7 +143,25 @@ def test_services_lead_to_ports_of_the_pods():
         ports = {p["name"]: p["containerPort"] for p in pods[0]["containers"][0]["ports"]}
         for port in spec["ports"]:
             assert ports[port["targetPort"]] == port["port"]
+    def ports(service):
+        return {p["name"]: p["appProtocol"] for p in manifests.spec("Service", service)["ports"]}
+    assert ports("gateway") == {"http": "http", "grpc": "kubernetes.io/h2c"}
+    assert ports("gateway-headless") == {"grpc": "kubernetes.io/h2c"}
     assert manifests.spec("Service", "gateway-headless")["clusterIP"] == "None"
+
+
+@pytest.mark.parametrize(("pod", "flags"), [
+    ("gateway", {"port": "http", "grpc-port": "grpc", "admin-port": "admin"}),
+    ("r1-scheduler", {"port": "peers", "admin-port": "admin"}),
+    ("r1-worker", {"admin-port": "admin"})])
+def test_processes_listen_where_they_are_dialled(pod, flags):
+    container = render(TWO).container(pod)
+    ports = {p["name"]: p["containerPort"] for p in container["ports"]}
+    assert set(ports) == set(flags.values())
+    for name, port in flags.items():
+        assert flag(container["args"], name) == [str(ports[port])]
+    hosts = {"admin-host"} if pod == "r1-worker" else {"host", "admin-host"}
+    assert all(flag(container["args"], host) == ["0.0.0.0"] for host in hosts)
 
 
 def test_keys():
