@@ -22,6 +22,8 @@ def test_one_monitor_for_all_tiers():
     manifests = render(ON, {"models": {"r1": {"servedNames": ["org/r1", "r1"]}}})
     spec = manifests.spec("PodMonitor", "")
     endpoint, = spec["podMetricsEndpoints"]
+    assert spec["selector"]["matchLabels"] == {
+        "app.kubernetes.io/name": "weft", "app.kubernetes.io/instance": RELEASE}
     for pod, labels, pod_spec in manifests.pods():
         if labels["app.kubernetes.io/component"] == "test":
             continue
