@@ -19,7 +19,7 @@ def test_nothing_of_the_operators_unless_asked_for():
 
 
 def test_one_monitor_for_all_tiers():
-    manifests = render(ON, {"models": {"r1": {"servedNames": ["org/r1", "r1"]}}})
+    manifests = render(ON)
     spec = manifests.spec("PodMonitor", "")
     endpoint, = spec["podMetricsEndpoints"]
     assert spec["selector"]["matchLabels"] == {
@@ -29,13 +29,15 @@ def test_one_monitor_for_all_tiers():
             continue
         assert spec["selector"]["matchLabels"].items() <= labels.items(), pod
         assert endpoint["port"] in [p["name"] for p in pod_spec["containers"][0]["ports"]]
-    # A gateway calls a model by its first name: so must the numbers of its scheduler and workers.
+    relabeling, = endpoint["relabelings"]
+    assert relabeling["targetLabel"] == "job" and relabeling["replacement"] == "weft-$1"
+
+
+def test_metrics_of_every_tier_call_a_model_the_same():
+    manifests = render({"models": {"r1": {"servedNames": ["org/r1", "r1"]}}})
     for name in ("r1-scheduler", "r1-worker"):
-        template = manifests.spec("Deployment", name)["template"]
-        assert template["metadata"]["annotations"]["weft.dev/model"] == "org/r1"
-    sources = {r["targetLabel"]: r["sourceLabels"] for r in endpoint["relabelings"]}
-    assert sources["model"] == ["__meta_kubernetes_pod_annotation_weft_dev_model"]
-    assert endpoint["honorLabels"] is True
+        assert flag(manifests.args(name), "served-model-name") == ["org/r1"]
+    assert flag(manifests.args("gateway"), "served-model-name") == ["org/r1,r1"]
 
 
 def test_alerts_are_the_projects():

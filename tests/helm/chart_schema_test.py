@@ -187,9 +187,9 @@ OWN = {
     "gateway": COMMON | {"model", "served-model-name", "scheduler", "host", "port", "grpc-port",
                          "tls-cert", "tls-key", "tls-client-ca", "api-key-file", "api-key",
                          "drain-delay", "drain-timeout"},
-    "scheduler": COMMON | {"host", "port", "election", "kube-api", "kube-account", "advertise",
+    "scheduler": COMMON | {"served-model-name", "host", "port", "election", "kube-api", "kube-account", "advertise",
                            "peer-gateway-name", "peer-worker-name"},
-    "worker": COMMON | {"model", "scheduler", "backend",
+    "worker": COMMON | {"model", "served-model-name", "scheduler", "backend",
                         "simulated-gpu", "simulated-speed", "simulated-vocab-size"},
 }
 TRACING = {"otlp-endpoint", "trace-ratio"}

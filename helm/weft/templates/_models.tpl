@@ -97,8 +97,7 @@
 {{- range .Values.models }}{{ if hasPrefix "hf://" .source }}yes{{ end }}{{ end -}}
 {{- end }}
 
-{{/* The name that metrics of schedulers and workers get from the PodMonitor: the one that gateways give
-     theirs. An annotation, since a model's name may have a slash. */}}
-{{- define "weft.modelAnnotation" -}}
-weft.dev/model: {{ first (default (list .group) .model.servedNames) | quote }}
+{{/* By which metrics of every tier call a model. */}}
+{{- define "weft.firstName" -}}
+{{ first (default (list .group) .model.servedNames) }}
 {{- end }}
