@@ -106,6 +106,11 @@ CONTRADICTIONS = [
 ]
 
 
+def test_groups_may_share_a_name_but_not_the_first():
+    both = {"r1": {"servedNames": ["v1", "r1"]}, "r2": {"source": "pvc://a", "servedNames": ["v2", "r1"]}}
+    assert not lint(merged(MINIMAL, {"models": both}))[0]
+
+
 @pytest.mark.parametrize(("values", "named"), CONTRADICTIONS, ids=[n for _, n in CONTRADICTIONS])
 def test_contradictions_are_refused(values, named):
     assert f": {named}" in refusal(merged(MINIMAL, values))

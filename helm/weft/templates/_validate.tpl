@@ -8,12 +8,11 @@
 {{- end }}
 {{- $owners := dict }}
 {{- range $group, $model := .Values.models }}
-{{- range $name := default (list $group) $model.servedNames }}
+{{- $name := include "weft.firstName" (dict "group" $group "model" $model) }}
 {{- with get $owners $name }}
-{{- fail (printf "models.%s.servedNames: %s is served by %s" $group $name .) }}
+{{- fail (printf "models.%s.servedNames: %s is the first of %s, too, and metrics are by the first" $group $name .) }}
 {{- end }}
 {{- $_ := set $owners $name $group }}
-{{- end }}
 {{- if and (hasPrefix "oci://" $model.source) (not (semverCompare ">=1.33.0-0" $.Capabilities.KubeVersion.Version)) }}
 {{- fail (printf "models.%s.source: oci:// needs Kubernetes 1.33, this is %s" $group $.Capabilities.KubeVersion.Version) }}
 {{- end }}
