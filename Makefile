@@ -16,7 +16,7 @@ PYTHON := .deps/venv/bin/python
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 
-.PHONY: help serve test soak fuzzers setup browser configure build lint format bench bundle clean
+.PHONY: help serve test soak fuzzers setup browser helm configure build lint format bench bundle clean
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,10 +26,10 @@ help: ## Shows this list
 serve: build ## Starts gateway, scheduler and worker with MODEL; Ctrl-C drains them
 	@exec $(BIN)/weft serve $(MODEL) --host $(HOST) --port $(PORT) --grpc-port $(GRPC_PORT) $(FLAGS)
 
-test: build browser ## Runs every test that needs no GPU (with PRESET=cuda on a GPU: those too)
+test: build browser helm ## Runs every test that needs no GPU (with PRESET=cuda on a GPU: those too)
 	@$(PYTHON) scripts/run_tests.py --build build/$(PRESET)
 
-soak: build browser fuzzers ## Runs what takes longer: fuzzing, long simulations, repetitions, every client
+soak: build browser helm fuzzers ## Runs what takes longer: fuzzing, long simulations, repetitions, every client
 	@$(PYTHON) scripts/run_tests.py --build build/$(PRESET) --soak
 
 setup: ## Installs what a fresh machine lacks
@@ -40,8 +40,8 @@ fuzzers: ## Builds the coverage-guided fuzzers, with clang, into build/fuzz
 	@[ -f build/fuzz/build.ninja ] || cmake --preset fuzz
 	@cmake --build --preset fuzz --parallel $(JOBS)
 
-browser:
-	@scripts/setup.sh browser
+browser helm:
+	@scripts/setup.sh $@
 
 configure: setup
 	@[ -f build/$(PRESET)/build.ninja ] || cmake --preset $(PRESET)

