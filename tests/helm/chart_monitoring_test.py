@@ -1,4 +1,4 @@
-"""Metrics, alerts, dashboards, traces, and what `helm test` asks."""
+"""Metrics, alerts, dashboards, and what `helm test` asks."""
 
 import json
 import re
@@ -71,14 +71,6 @@ def test_a_package_holds_alerts_and_dashboards(tmp_path):
     assert not (tmp_path / "weft" / "examples").exists()
 
 
-def test_traces_go_where_they_are_sent():
-    traced = render({"tracing": {"endpoint": "http://collector:4318", "ratio": 0.25}})
-    for name in ("gateway", "r1-scheduler", "r1-worker"):
-        assert flag(traced.args(name), "otlp-endpoint") == ["http://collector:4318"]
-        assert flag(traced.args(name), "trace-ratio") == ["0.25"]
-        assert not flag(render().args(name), "otlp-endpoint")
-
-
 ASKS = {"tests": {"apiKeySecret": {"name": "key"}}}
 
 
@@ -90,7 +82,7 @@ def test_each_model_is_asked():
     container, = pod["spec"]["containers"]
     assert container["image"] == "weft-tools:0.1.0"
     assert container["args"] == [
-        "ask", "http://weft-gateway.serving.svc:8000", "qwen", "What is 17 + 25?"]
+        "chat", "--url=http://weft-gateway.serving.svc:8000", "--model=qwen", "What is 17 + 25?"]
     assert container["env"] == [
         {"name": "WEFT_API_KEY", "valueFrom": {"secretKeyRef": {"name": "key", "key": "key"}}}]
     assert pod["spec"]["restartPolicy"] == "Never"

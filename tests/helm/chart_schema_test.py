@@ -70,8 +70,6 @@ MISTAKES = [
     ("httpRoute.enabled", True, "/httpRoute/parentRefs"),
     ("httpRoute.requestTimeout", 60, "/httpRoute/requestTimeout"),
     ("log.level", "verbose", "/log/level"),
-    ("tracing.ratio", 10, "/tracing/ratio"),
-    ("tracing.endpoint", "collector:4317", "/tracing/endpoint"),
     ("monitoring.podMonitors", {}, "/monitoring"),
     ("monitoring.podMonitor.interval", 15, "/monitoring/podMonitor/interval"),
     ("keda.pollingInterval", 0, "/keda/pollingInterval"),
@@ -197,7 +195,6 @@ OWN = {
     "worker": COMMON | {"model", "served-model-name", "scheduler", "backend",
                         "simulated-gpu", "simulated-speed", "simulated-vocab-size"},
 }
-TRACING = {"otlp-endpoint", "trace-ratio"}
 SHARED = ["common/log.cc", "common/peer_tls.cc"]
 PLACES = {
     "gateway": ["gateway", *SHARED],
@@ -209,7 +206,7 @@ PLACES = {
 @pytest.mark.parametrize("tier", PLACES)
 def test_values_offer_the_flags_of_the_binaries(tier):
     offered = set(SCHEMA["$defs"][f"{tier}Flags"]["properties"])
-    assert flags_in_source(*PLACES[tier]) - TRACING == offered | OWN[tier]
+    assert flags_in_source(*PLACES[tier]) == offered | OWN[tier]
 
 
 @pytest.mark.parametrize("values", SCENARIOS.values(), ids=SCENARIOS)
@@ -217,4 +214,4 @@ def test_binaries_know_every_flag_that_they_are_given(values):
     for pod, labels, spec in render_all(values).pods():
         if (tier := labels["app.kubernetes.io/component"]) in PLACES:
             given = {re.match(r"--([\w-]+)", a)[1] for a in spec["containers"][0]["args"]}
-            assert given - TRACING <= flags_in_source(*PLACES[tier]), pod
+            assert given <= flags_in_source(*PLACES[tier]), pod

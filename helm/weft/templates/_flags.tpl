@@ -11,10 +11,6 @@
 {{- define "weft.commonFlags" -}}
 - --log-format={{ .root.Values.log.format }}
 - --log-level={{ .root.Values.log.level }}
-{{- with .root.Values.tracing.endpoint }}
-- --otlp-endpoint={{ . }}
-- --trace-ratio={{ $.root.Values.tracing.ratio }}
-{{- end }}
 {{- if eq .root.Values.peerTLS.mode "plaintext" }}
 - --plaintext-peers
 {{- else }}
