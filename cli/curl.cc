@@ -1,5 +1,7 @@
 #include "cli/curl.h"
 
+#include <signal.h>
+
 #include <cstdlib>
 
 #include "common/version.h"
@@ -7,7 +9,10 @@
 namespace weft::cli {
 
 Curl NewCurl(const std::string& ca_file) {
-  [[maybe_unused]] static const CURLcode initialized = curl_global_init(CURL_GLOBAL_DEFAULT);
+  [[maybe_unused]] static const CURLcode initialized = [] {
+    signal(SIGPIPE, SIG_IGN);  // TLS writes to connections that have gone
+    return curl_global_init(CURL_GLOBAL_DEFAULT);
+  }();
   Curl curl(curl_easy_init());
   CURL* const c = curl.get();
   curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);

@@ -157,7 +157,6 @@ int Chat(int argc, const char* const* argv) {
   }
 
   cli::Interrupts interrupts;
-  signal(SIGPIPE, SIG_IGN);  // libcurl's connections may end while it writes
   Client client(options.server, interrupts);
   if (options.model.empty()) {
     absl::StatusOr<std::string> model = OnlyModel(client);

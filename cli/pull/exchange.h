@@ -27,6 +27,8 @@ class Exchange {
   Exchange(const Exchange&) = delete;
   Exchange& operator=(const Exchange&) = delete;
 
+  // Without If-Range: the address names a commit, and the bytes before the range are held to a
+  // checksum with it. Redirected requests have no validator that would be the same the next time.
   void AskForRange(int64_t begin, int64_t end);
   CURL* curl() const { return curl_.get(); }
 
