@@ -23,7 +23,7 @@ help: ## Shows this list
 	@echo
 	@echo "  PRESET=cpu|cuda|asan|tsan (now: $(PRESET))   MODEL=$(MODEL)   PORT=$(PORT)"
 
-serve: build ## Starts gateway, scheduler and worker with MODEL; Ctrl-C drains them
+serve: build ## Starts all three with MODEL, a folder or owner/name of the hub; Ctrl-C drains them
 	@exec $(BIN)/weft serve $(MODEL) --host $(HOST) --port $(PORT) --grpc-port $(GRPC_PORT) $(FLAGS)
 
 test: build browser helm ## Runs every test that needs no GPU (with PRESET=cuda on a GPU: those too)

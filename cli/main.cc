@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "cli/bench/bench.h"
+#include "cli/chat/chat.h"
 #include "cli/key.h"
+#include "cli/pull/pull.h"
 #include "cli/serve.h"
 #include "cli/simulate/simulate.h"
 #include "common/flags.h"
@@ -22,6 +24,8 @@ struct Subcommand {
 
 constexpr Subcommand kSubcommands[] = {
     {"serve", "Serve a model behind the OpenAI API and gRPC", weft::cli::Serve},
+    {"chat", "Ask a server, or talk to it", weft::chat::Chat},
+    {"pull", "Download a model of the Hugging Face hub", weft::pull::Pull},
     {"key", "Make an API key and its entry for --api-key-file", weft::cli::Key},
     {"bench", "Load an OpenAI-compatible server and measure it", weft::bench::Bench},
     {"simulate", "Size a pool: the scheduler on simulated time, without a GPU",

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "cli/pull/fetch.h"
 #include "common/flags.h"
 
 namespace weft::cli {
@@ -29,8 +30,14 @@ void HandOnChoice(Flags& flags, Values& values, const std::string& name,
   flags.AddChoice(name, values[name], std::move(choices), help);
 }
 
-// "models/demo/" -> "demo"
-std::string FolderName(const std::string& model) {
+bool IsOnHub(const std::string& model) {
+  std::error_code error;
+  return !fs::exists(model, error) && pull::ParseReference(model).ok();
+}
+
+// "models/demo/" -> "demo", "hf://acme/tiny@v1" -> "acme/tiny"
+std::string NameOf(const std::string& model) {
+  if (IsOnHub(model)) return pull::ParseReference(model)->repo;
   std::error_code error;
   return fs::canonical(model, error).filename().string();
 }
@@ -48,13 +55,14 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
   flags
       .AddPositional(
           "MODEL", options.models,
-          "Folder in Hugging Face format: config.json, tokenizer.json, *.safetensors; of "
-          "several models each gets its part of memory and cores")
+          "Folder in Hugging Face format: config.json, tokenizer.json, *.safetensors; or "
+          "owner/name[@revision], a model of the hub (as `weft pull` brings it). Of several "
+          "models each gets its part of memory and cores")
       ->required();
   flags
       .Add("--served-model-name", options.served_model_names,
-           "Names by which clients ask for the model, apart by commas (default: the folder's); of "
-           "several models, once for each")
+           "Names by which clients ask for the model, apart by commas (default: the folder's, or "
+           "owner/name); of several models, once for each")
       ->allow_extra_args(false);
   flags.Add("--host", options.host, "Address that clients reach");
   flags.Add("--port", options.port, "HTTP port; 0 takes a free one", 0, 65535);
@@ -151,7 +159,7 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
 std::vector<std::string> NamesOf(const ServeOptions& options) {
   if (!options.served_model_names.empty()) return options.served_model_names;
   std::vector<std::string> names;
-  for (const std::string& model : options.models) names.push_back(FolderName(model));
+  for (const std::string& model : options.models) names.push_back(NameOf(model));
   return names;
 }
 
@@ -163,7 +171,8 @@ absl::Status ValidateFolder(const std::string& model) {
     return absl::InvalidArgumentError(
         absl::StrCat("MODEL ", model,
                      fs::exists(model, error) ? " is not a folder" : ": there is no such folder",
-                     "; it takes one with config.json, tokenizer.json and *.safetensors"));
+                     "; it takes one with config.json, tokenizer.json and *.safetensors, or "
+                     "owner/name[@revision] of the hub"));
   }
   for (const char* file : {"config.json", "tokenizer.json"}) {
     if (!fs::exists(fs::path(model) / file, error)) {
@@ -199,6 +208,7 @@ absl::Status ValidateNames(const ServeOptions& options) {
 
 absl::Status Validate(const ServeOptions& options) {
   for (const std::string& model : options.models) {
+    if (IsOnHub(model)) continue;
     if (auto s = ValidateFolder(model); !s.ok()) return s;
   }
   if (auto s = ValidateNames(options); !s.ok()) return s;
@@ -215,6 +225,29 @@ absl::Status Validate(const ServeOptions& options) {
   return absl::OkStatus();
 }
 
+absl::Status FetchModels(ServeOptions& options, const Interrupts& interrupts) {
+  options.served_model_names = NamesOf(options);
+  const pull::HubSettings settings = pull::SettingsFromEnvironment();
+  const auto reads_no_weights = [&](const char* flag, const char* value) {
+    const auto given = options.worker.find(flag);
+    return given != options.worker.end() && given->second == value;
+  };
+  for (std::string& model : options.models) {
+    if (!IsOnHub(model)) continue;
+    const pull::FetchOptions fetch{.reference = *pull::ParseReference(model),
+                                   .tokenizer_only = reads_no_weights("--load-format", "dummy") ||
+                                                     reads_no_weights("--backend", "simulated"),
+                                   .to = ""};
+    absl::StatusOr<std::string> folder = pull::Fetch(fetch, settings, interrupts);
+    if (!folder.ok()) {
+      return absl::Status(folder.status().code(), absl::StrCat("there is no folder ", model, "; ",
+                                                               folder.status().message()));
+    }
+    model = *std::move(folder);
+  }
+  return absl::OkStatus();
+}
+
 int Serve(int argc, const char* const* argv) {
   ServeOptions options;
   Flags flags(
@@ -227,6 +260,13 @@ int Serve(int argc, const char* const* argv) {
   if (absl::Status status = Validate(options); !status.ok()) {
     std::cerr << "weft serve: " << status.message() << "\nSee --help.\n";
     return 2;
+  }
+  {
+    const Interrupts interrupts;
+    if (absl::Status status = FetchModels(options, interrupts); !status.ok()) {
+      std::cerr << "weft serve: " << status.message() << '\n';
+      return absl::IsCancelled(status) ? 128 + interrupts.signal() : 1;
+    }
   }
   InitLog("weft", options.log);
   absl::StatusOr<std::string> bin = OwnFolder();

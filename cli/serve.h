@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "cli/interrupts.h"
 #include "cli/runner.h"
 #include "common/log.h"
 
@@ -19,7 +20,7 @@ namespace weft::cli {
 
 struct ServeOptions {
   std::vector<std::string> models;
-  // Of each model, "a,b"; none: the folders' names.
+  // Of each model, "a,b"; none: the folders' names, and owner/name of the hub's.
   std::vector<std::string> served_model_names;
   std::string host = "127.0.0.1";
   int port = 8000;
@@ -52,6 +53,10 @@ void AddServeFlags(Flags& flags, ServeOptions& options);
 // What can be judged before anything starts: the model folders, flags whose other
 // values are not built.
 absl::Status Validate(const ServeOptions& options);
+
+// Models of the hub become folders of its cache, and keep their names. Cancelled: a signal has
+// come.
+absl::Status FetchModels(ServeOptions& options, const Interrupts& interrupts);
 
 // The command lines and what to say once all are ready. Every port is
 // chosen. `bin` is the folder of the executables.

@@ -154,6 +154,16 @@ TEST_F(ServeTest, AModelThatIsNoModelFolderIsRefusedWithWhatIsMissing) {
   EXPECT_THAT(Error(), HasSubstr("has no config.json"));
 }
 
+TEST_F(ServeTest, AModelOfTheHubIsCalledAsThere) {
+  options.models = {"acme/tiny@v1", "hf://acme/other"};
+  EXPECT_TRUE(Validate(options).ok()) << Validate(options);
+  EXPECT_THAT(NamesOf(options), ElementsAre("acme/tiny", "acme/other"));
+  options.models = {"./acme/tiny"};
+  EXPECT_THAT(Error(), HasSubstr("there is no such folder"));
+  options.models = {"hf://acme"};
+  EXPECT_THAT(Error(), HasSubstr("owner/name[@revision]"));
+}
+
 TEST_F(ServeTest, SeveralModelsShareTheMachine) {
   fs::copy(folder / "demo", folder / "other");
   options.models.push_back((folder / "other").string());
