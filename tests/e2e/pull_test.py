@@ -623,7 +623,7 @@ def test_progress_is_one_line_on_a_terminal(hub, puller):
     os.close(theirs)
     os.close(ours)
     assert process.returncode == 0 and b"snapshots" in out
-    assert re.search(r"\r\d\.?\d* .B of 3\.1 MB, \d+%, .*, 0:0\d left\033\[K", screen), screen
+    assert re.search(r"\r\d\.?\d* .B of 3\.\d MB, \d+%, .*, 0:0\d left\033\[K", screen), screen
     assert screen.endswith("\r\033[K"), "something stays on the line"
 
 
