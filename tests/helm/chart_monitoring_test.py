@@ -101,7 +101,7 @@ def test_a_test_trusts_the_authority_that_it_is_given():
                               "tls": {"mode": "secret", "existingSecret": "front"}})
     args = manifests.args("r1-test")
     assert "--ca-file=/etc/weft/ca/ca.crt" in args
-    assert "https://weft-gateway.serving.svc:8000" in args
+    assert "--url=https://weft-gateway.serving.svc:8000" in args
 
 
 def notes(tmp_path, values):

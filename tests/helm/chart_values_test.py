@@ -110,7 +110,7 @@ OTHERS = [
     ("keda.pollingInterval", 77, "pollingInterval: 77"),
     ("keda.cooldownPeriod", 77, "cooldownPeriod: 77"),
     ("tests.question", "Why?", "- \"Why?\""),
-    ("tests.url", "https://other:777", "- \"https://other:777\""),
+    ("tests.url", "https://other:777", "- --url=https://other:777"),
     ("tests.apiKeySecret.name", "other", 'name: "other", key: "key"'),
     ("tests.apiKeySecret.key", "pass", 'name: "test", key: "pass"'),
     ("tests.caSecret.name", "other", 'secretName: "other"'),
