@@ -102,10 +102,10 @@ absl::Status Caller::ResolveModel(const gateway::Service& service, std::string& 
   }
   // In the same words for a model that is not there at all: a key learns nothing of others'.
   absl::Status status = absl::PermissionDeniedError(
-      visible.empty()
-          ? "This API key has none of the models that are served here."
-          : absl::StrCat("This API key has no access to the model `",
-                         absl::string_view(model).substr(0, 100), "`: it has ", Names(visible), "."));
+      visible.empty() ? "This API key has none of the models that are served here."
+                      : absl::StrCat("This API key has no access to the model `",
+                                     absl::string_view(model).substr(0, 100), "`: it has ",
+                                     Names(visible), "."));
   status.SetPayload(gateway::kParamPayload, absl::Cord("model"));
   status.SetPayload(gateway::kCodePayload, absl::Cord("model_not_found"));
   return status;

@@ -66,9 +66,8 @@ TEST_F(GuardedServiceTest, ModelsOutOfScopeAreForbidden) {
     const auto started = Start(Enter({"r1"}), model);
     EXPECT_EQ(started.status().code(), absl::StatusCode::kPermissionDenied) << model;
     EXPECT_EQ(started.status().GetPayload(gateway::kCodePayload), absl::Cord("model_not_found"));
-    EXPECT_EQ(
-        std::string(started.status().message()),
-        absl::StrCat("This API key has no access to the model `", model, "`: it has `r1`."));
+    EXPECT_EQ(std::string(started.status().message()),
+              absl::StrCat("This API key has no access to the model `", model, "`: it has `r1`."));
   }
   EXPECT_EQ(service.num_started(), 0);
   EXPECT_TRUE(Start(Enter({"r1"}), "r1").ok());
