@@ -296,8 +296,8 @@ def test_a_stopped_download_is_gone_on_with(hub, puller, number, code):
     assert number == signal.SIGKILL or "the next time goes on" in err
     [partial] = puller.leftovers()
     present = num_present(partial)
-    # The rest was on its way.
-    assert present > 0.5 * hub.num_sent["model.safetensors"]
+    assert present > len(BIG) // 10  # the rest was on its way
+    assert eventually(lambda: hub.num_open == 0, 10), "what it still sends would count below"
     hub.faults.clear()
     hub.forget()
     expect(puller.pull(REPO), files)
