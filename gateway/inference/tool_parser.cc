@@ -167,7 +167,7 @@ bool ToolParser::DeepSeekHead(Delta& delta, bool is_last) {
   const size_t name_begin = separator + kSeparator.size();
   const size_t line_end =
       separator == rest.npos ? rest.npos : rest.find('\n', std::min(name_begin, rest.size()));
-  if (line_end == rest.npos) {
+  if (line_end == rest.npos || line_end > kMaxHead) {
     return is_last || rest.size() > kMaxHead ? GiveBack(delta) : false;
   }
   const std::string name(rest.substr(name_begin, line_end - name_begin));

@@ -109,6 +109,17 @@ TEST(ToolParser, DeepSeekCalls) {
             (Parsed{"", {{"add", R"({"a": 1})"}, {"get_weather", "{\"city\": \"Köln\"}"}}}));
 }
 
+TEST(ToolParser, AHeadThatIsTooLongIsNoneHoweverItIsCut) {
+  const auto call = [](size_t length) {
+    return "<｜tool▁call▁begin｜>" + std::string(length, 'x') +
+           "<｜tool▁sep｜>add\n```json\n{}\n```<｜tool▁call▁end｜>";
+  };
+  for (const size_t piece : {size_t{1}, size_t{7}, std::string::npos}) {
+    EXPECT_EQ(Parse(call(200), piece), (Parsed{"", {{"add", "{}"}}})) << piece;
+    EXPECT_EQ(Parse(call(300), piece), (Parsed{call(300), {}})) << piece;
+  }
+}
+
 TEST(ToolParser, ArgumentsInOtherForms) {
   const auto arguments = [](std::string_view object) {
     const Parsed parsed = Parse("<tool_call>" + std::string(object) + "</tool_call>");
