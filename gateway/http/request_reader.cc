@@ -4,6 +4,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <cstddef>
 #include <functional>
 #include <optional>
 #include <utility>
@@ -18,25 +19,31 @@ namespace {
 namespace beast_http = boost::beast::http;
 using Parser = beast_http::request_parser<beast_http::string_body>;
 
-// A chunk's size line, or a trailer, that does not end within so much.
+// What stands behind a chunk's size, up to the line's end or, of the last one, the trailers'.
 constexpr size_t kMaxChunkLine = 4096;
 
 std::string_view View(boost::beast::string_view text) { return {text.data(), text.size()}; }
+
+HttpRefusal TooLong() { return {400, "a chunk's size line, or a trailer, is too long"}; }
 
 // Whether Beast waits for more with reason. It looks at what follows the last chunk's
 // size only once the trailers are there too: until then "0_2e" would pass for a beginning.
 // And it lets a quoted string in an extension run on behind its line, only to refuse it
 // then, as too large a body if it came in many pieces.
-bool MayBeginChunk(std::string_view text) {
+std::optional<HttpRefusal> RefuseBeginningOfChunk(std::string_view text) {
   if (text.starts_with("\r\n")) text.remove_prefix(2);  // of the chunk before
+  const size_t begin_size = text.size();
   bool is_last = true;
   while (!text.empty() && HexDigit(text.front()) >= 0) {
     is_last = is_last && text.front() == '0';
     text.remove_prefix(1);
   }
-  if (text.empty()) return true;
-  if (std::string_view("\r; \t").find(text.front()) == std::string_view::npos) return false;
-  return is_last || text.find("\r\n") == std::string_view::npos;
+  if (begin_size - text.size() > kMaxChunkLine || text.size() > kMaxChunkLine) return TooLong();
+  if (text.empty()) return std::nullopt;
+  const HttpRefusal malformed{400, "malformed chunk size line"};
+  if (std::string_view("\r; \t").find(text.front()) == std::string_view::npos) return malformed;
+  if (!is_last && text.find("\r\n") != std::string_view::npos) return malformed;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -50,6 +57,7 @@ struct RequestReader::Impl {
   HttpRefusal refusal;
   int num_chunks = 0;
   bool too_many_chunks = false;
+  const char* behind_chunk_size = nullptr;  // of the chunk read last, in the inbox
   std::function<void(std::uint64_t, boost::beast::string_view, boost::beast::error_code&)> on_chunk;
 };
 
@@ -97,6 +105,7 @@ RequestReader::State RequestReader::ScanHead(std::string& inbox) {
   parser.eager(false);
   impl_->on_chunk = [this](std::uint64_t, boost::beast::string_view extensions,
                            boost::beast::error_code& error) {
+    impl_->behind_chunk_size = extensions.data();
     if (++impl_->num_chunks > limits_.max_chunks) {
       impl_->too_many_chunks = true;
       error = beast_http::error::body_limit;
@@ -155,10 +164,16 @@ RequestReader::State RequestReader::ParseBody(std::string& inbox) {
     used += n;
     if (error) break;
   }
+  // However the bytes were cut, the same trailers are too long.
+  const char* const trailers = parser.is_done() ? impl_->behind_chunk_size : nullptr;
+  const bool has_long_trailers =
+      trailers != nullptr && inbox.data() + used - trailers > std::ptrdiff_t{kMaxChunkLine};
   inbox.erase(0, used);
+  if (has_long_trailers) return Refuse(TooLong().status, TooLong().message);
   if (error == beast_http::error::need_more) {
-    if (inbox.size() > kMaxChunkLine) return Refuse(400, "a chunk's size line is too long");
-    if (!MayBeginChunk(inbox)) return Refuse(400, "malformed chunk size line");
+    if (const auto refusal = RefuseBeginningOfChunk(inbox)) {
+      return Refuse(refusal->status, refusal->message);
+    }
     return state_;
   }
   if (impl_->too_many_chunks) {

@@ -201,6 +201,16 @@ TEST(RequestReader, RefusesEachAttackOnFraming) {
   }
 }
 
+TEST(RequestReader, LongTrailersAreRefusedHoweverTheyAreCut) {
+  for (const size_t step : {size_t{1'000'000}, size_t{1}, size_t{7}}) {
+    const auto with = [&](size_t length) {
+      return Read(Chunked("1\r\na\r\n0\r\nX: " + std::string(length, 'a') + "\r\n\r\n"), step);
+    };
+    EXPECT_EQ(with(4096 - 9).status, 200) << step;  // with what stands around it 4,096
+    EXPECT_EQ(with(4096 - 8).status, 400) << step;
+  }
+}
+
 TEST(RequestReader, RefusesChunksWithoutNumber) {
   std::string body;
   for (int i = 0; i < 101; ++i) body += "1\r\na\r\n";
