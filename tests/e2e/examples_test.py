@@ -62,7 +62,8 @@ def client(request, bin_dir):
 @pytest.fixture(scope="module")
 def slow(bin_dir, tiny_model):
     """A server that has not come far in a second."""
-    flags = ["--backend", "simulated", "--simulated-speed", "0.0001", "--drain-timeout", "0"]
+    flags = ["--backend", "simulated", "--simulated-gpu", "CPU", "--simulated-speed", "0.001",
+             "--drain-timeout", "0"]
     with stack.Served(bin_dir, tiny_model, flags) as served:
         yield served
 

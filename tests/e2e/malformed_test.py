@@ -183,7 +183,8 @@ def test_an_oversized_grpc_message_is_resource_exhausted(served, neighbour):
 
 def test_a_grpc_call_without_a_deadline_gets_the_servers(bin_dir, tiny_model):
     with stack.Tiers(bin_dir, tiny_model, {
-            "worker": ["--backend", "simulated", "--simulated-speed", "0.00005"],
+            "worker": ["--backend", "simulated", "--simulated-gpu", "CPU", "--simulated-speed",
+                       "0.001"],
             "gateway": ["--request-timeout=1"]}) as served:
         with grpc.insecure_channel(served.grpc_address) as channel:
             complete = Service(channel).method("Complete")
