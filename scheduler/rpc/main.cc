@@ -210,14 +210,12 @@ int Main(int argc, char** argv) {
     spdlog::error("{}", std::string(admin.status().message()));
     return 1;
   }
+  // First: who reads that it listens may dial at once.
+  if (election == nullptr) (*server)->Lead(TermOfNow());
   spdlog::info("listening on {}:{}, admin port {}", options.host, (*server)->port(),
                (*admin)->port());
   std::thread candidate;
-  if (election == nullptr) {
-    (*server)->Lead(TermOfNow());
-  } else {
-    candidate = std::thread([&] { TakePart(*election, **server); });
-  }
+  if (election != nullptr) candidate = std::thread([&] { TakePart(*election, **server); });
   shutdown.Wait();
   (*server)->Drain();
   if (candidate.joinable()) {
