@@ -73,8 +73,8 @@ bool RequestReader::expects_continue() const { return impl_ && impl_->gate.expec
 const HttpRefusal& RequestReader::refusal() const { return impl_->refusal; }
 HttpRequest RequestReader::TakeRequest() { return std::move(impl_->request); }
 
-RequestReader::State RequestReader::Refuse(int status, std::string message) {
-  impl_->refusal = {status, std::move(message)};
+RequestReader::State RequestReader::Refuse(HttpRefusal refusal) {
+  impl_->refusal = std::move(refusal);
   return state_ = State::kRefused;
 }
 
@@ -95,7 +95,7 @@ RequestReader::State RequestReader::ScanHead(std::string& inbox) {
     case HeadGate::Verdict::kMore:
       return state_;
     case HeadGate::Verdict::kRefused:
-      return Refuse(impl_->gate.refusal().status, impl_->gate.refusal().message);
+      return Refuse(impl_->gate.refusal());
     case HeadGate::Verdict::kPassed:
       break;
   }
@@ -123,7 +123,7 @@ RequestReader::State RequestReader::ScanHead(std::string& inbox) {
     if (error || n == 0) break;
   }
   if (error || !parser.is_header_done() || used != impl_->gate.head_size()) {
-    return Refuse(400, absl::StrCat("malformed request head: ", error.message()));
+    return Refuse({400, absl::StrCat("malformed request head: ", error.message())});
   }
   inbox.erase(0, used);
 
@@ -141,13 +141,13 @@ RequestReader::State RequestReader::ScanHead(std::string& inbox) {
   if (!target.starts_with('/') && target != "*") {  // absolute form, as proxies get it
     const size_t host = target.find("://");
     const size_t path = host == std::string_view::npos ? host : target.find('/', host + 3);
-    if (host == std::string_view::npos) return Refuse(400, "the request URI is no path");
+    if (host == std::string_view::npos) return Refuse({400, "the request URI is no path"});
     target = path == std::string_view::npos ? "/" : target.substr(path);
   }
   const size_t query = target.find('?');
   if (query != std::string_view::npos) request.query = target.substr(query + 1);
   if (!PercentDecode(target.substr(0, query), request.path)) {
-    return Refuse(400, "a percent sign in the request URI is not followed by two hex digits");
+    return Refuse({400, "a percent sign in the request URI is not followed by two hex digits"});
   }
   state_ = State::kBody;
   return ParseBody(inbox);
@@ -169,21 +169,19 @@ RequestReader::State RequestReader::ParseBody(std::string& inbox) {
   const bool has_long_trailers =
       trailers != nullptr && inbox.data() + used - trailers > std::ptrdiff_t{kMaxChunkLine};
   inbox.erase(0, used);
-  if (has_long_trailers) return Refuse(TooLong().status, TooLong().message);
+  if (has_long_trailers) return Refuse(TooLong());
   if (error == beast_http::error::need_more) {
-    if (const auto refusal = RefuseBeginningOfChunk(inbox)) {
-      return Refuse(refusal->status, refusal->message);
-    }
+    if (auto refusal = RefuseBeginningOfChunk(inbox)) return Refuse(*std::move(refusal));
     return state_;
   }
   if (impl_->too_many_chunks) {
-    return Refuse(413, absl::StrCat("more than ", limits_.max_chunks, " chunks"));
+    return Refuse({413, absl::StrCat("more than ", limits_.max_chunks, " chunks")});
   }
   if (error == beast_http::error::body_limit) {
-    return Refuse(413,
-                  absl::StrCat("the request body is larger than ", limits_.max_body, " bytes"));
+    return Refuse(
+        {413, absl::StrCat("the request body is larger than ", limits_.max_body, " bytes")});
   }
-  if (error) return Refuse(400, absl::StrCat("malformed request body: ", error.message()));
+  if (error) return Refuse({400, absl::StrCat("malformed request body: ", error.message())});
   if (!parser.is_done()) return state_;
   impl_->request.body = std::move(parser.get().body());
   return state_ = State::kDone;

@@ -39,7 +39,7 @@ class RequestReader {
   struct Impl;
   State ScanHead(std::string& inbox);
   State ParseBody(std::string& inbox);
-  State Refuse(int status, std::string message);
+  State Refuse(HttpRefusal refusal);
 
   const HttpLimits& limits_;
   State state_ = State::kIdle;

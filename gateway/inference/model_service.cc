@@ -7,6 +7,7 @@
 #include "absl/strings/str_format.h"
 #include "gateway/inference/active_request.h"
 #include "gateway/inference/param_error.h"
+#include "gateway/inference/tool_prompt.h"
 
 namespace weft::gateway {
 namespace {
@@ -31,7 +32,7 @@ size_t PromptBytes(const Request& request) {
 
 // Nothing: the request has no tools that the model may call.
 std::optional<ToolParserOptions> ParserOptions(const ToolOptions& tools) {
-  if (tools.tools.empty() || tools.choice == ToolChoice::kNone) return std::nullopt;
+  if (!ShowsTools(tools)) return std::nullopt;
   ToolParserOptions options{.functions = {}, .parallel = tools.parallel};
   for (const Tool& tool : tools.tools) options.functions.push_back(tool.name);
   return options;

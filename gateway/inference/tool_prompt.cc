@@ -53,8 +53,12 @@ void DescribeInSystemMessage(const std::vector<Tool>& tools,
 
 }  // namespace
 
+bool ShowsTools(const ToolOptions& options) {
+  return !options.tools.empty() && options.choice != ToolChoice::kNone;
+}
+
 std::string ToolDefinitions(const ToolOptions& options) {
-  if (options.tools.empty() || options.choice == ToolChoice::kNone) return {};
+  if (!ShowsTools(options)) return {};
   std::string definitions;
   for (const Tool& tool : options.tools) {
     absl::StrAppend(&definitions, definitions.empty() ? "[" : ",", tool.definition);
@@ -63,7 +67,7 @@ std::string ToolDefinitions(const ToolOptions& options) {
 }
 
 bool DropsTools(const ChatPrompt& prompt, const text::ToolSupport& support) {
-  if (!support.definitions && !ToolDefinitions(prompt.tools).empty()) return true;
+  if (!support.definitions && ShowsTools(prompt.tools)) return true;
   return std::any_of(
       prompt.messages.begin(), prompt.messages.end(), [&](const text::ChatMessage& message) {
         if (message.role == "tool") return !support.results;
@@ -90,7 +94,7 @@ std::vector<text::ChatMessage> WithTools(const ChatPrompt& prompt,
       if (!support.calls) MoveCallsIntoContent(messages.back());
     }
   }
-  if (!support.definitions && !ToolDefinitions(prompt.tools).empty()) {
+  if (!support.definitions && ShowsTools(prompt.tools)) {
     DescribeInSystemMessage(prompt.tools.tools, messages);
   }
   return messages;

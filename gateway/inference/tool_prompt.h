@@ -9,7 +9,10 @@
 
 namespace weft::gateway {
 
-// The definitions as a JSON array; empty: none are shown.
+// Whether the model is shown tools that it may call.
+bool ShowsTools(const ToolOptions& options);
+
+// Their definitions as a JSON array; empty: none are shown.
 std::string ToolDefinitions(const ToolOptions& options);
 
 // Whether `prompt` has something of tools that the template drops.
