@@ -55,7 +55,8 @@ def test_the_node_client_streaming_and_not(served, client_dir):
     assert said["streamedResponse"]["types"][0] == "response.created"
     assert said["streamedResponse"]["types"][-1] == "response.completed"
     assert isinstance(said["parsedResponse"]["sum"], int)
-    assert said["aborted"] == 3
+    # What had arrived when its reader left is still handed out.
+    assert 3 <= said["aborted"] < 100
     assert said["refused"] == {"status": 400, "param": "temperature"}
     assert said["gone"]["status"] == 404
     assert said["models"] == [served.served_name]

@@ -353,9 +353,12 @@ def test_a_client_that_is_turned_away_comes_back_by_itself(bin_dir, tiny_model, 
                 client.completions.create(max_tokens=500, **options)
 
         threads = [threading.Thread(target=occupy, daemon=True) for _ in range(2)]
-        for thread in threads:
+        # One after another: the queue has one place, which the first has to leave.
+        for occupied, thread in enumerate(threads, start=1):
             thread.start()
-        assert stack.eventually(lambda: waiting(served) == 2, 10)
+            assert stack.eventually(
+                lambda: served.metric("scheduler", "weft_scheduler_requests_running") > 0
+                and waiting(served) == occupied, 10)
         time.sleep(stack.GAUGE_LAG_S)
         with served.client() as client, pytest.raises(openai.APIStatusError) as error:
             client.completions.create(max_tokens=1, **options)
