@@ -5,7 +5,8 @@
 
 Three kinds: GoogleTest binaries in <build>/test, Node's tests of the playground's
 scripts, pytest under models/train and tests, and nothing else. A test that cannot run here is skipped with its reason,
-and the reasons are listed before the last line.
+and the reasons are listed before the last line. So are the tests of real processes that passed only when they were
+run again, by themselves: a busy machine can make one late, but each is a fault of the test or of what it tests.
 """
 
 import argparse
@@ -24,11 +25,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # A binary that hangs must fail, not block: far above what any takes.
 BINARY_TIMEOUT_S = 900
 SOAK_TIMEOUT_S = 7200
+# More failures than this are no chance.
+MOST_RUN_AGAIN = 3
 
 
 class Tally:
     def __init__(self):
         self.passed = 0
+        self.unsteady = []
         self.failed = []
         self.skipped = []
 
@@ -39,6 +43,12 @@ class Tally:
             self.skipped.append((name, detail))
         else:
             self.failed.append(name)
+
+    def merge(self, other):
+        self.passed += other.passed
+        self.unsteady += other.unsteady
+        self.failed += other.failed
+        self.skipped += other.skipped
 
 
 def run_binary(path, environment):
@@ -105,7 +115,7 @@ def add_junit_cases(report, tally, prefix=""):
     """Tallies a JUnit file's tests; returns how many there are."""
     try:
         cases = list(xml.etree.ElementTree.parse(report).iter("testcase"))
-    except xml.etree.ElementTree.ParseError:
+    except (xml.etree.ElementTree.ParseError, OSError):
         cases = []
     for case in cases:
         name = prefix + ".".join(filter(None, [case.get("classname"), case.get("name")]))
@@ -148,19 +158,30 @@ def run_node(folder, environment, tally, pattern):
 def run_pytest(folder, environment, tally, pattern, soak):
     if not re.search(pattern, folder):
         return
-    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-        command = [sys.executable, "-m", "pytest", folder, "-q", "--no-header", "-p",
-                   "no:cacheprovider", f"--junitxml={report.name}"]
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-m", "pytest", folder, "-q", "--no-header",
+                   "-o", f"cache_dir={scratch}/cache"]
         if not soak:
             command += ["-m", "not soak"]
-        start = time.monotonic()
-        done = subprocess.run(command, env=environment, cwd=ROOT, check=False)
-        failed_before = len(tally.failed)
-        count = add_junit_cases(report.name, tally)
-        if done.returncode != 0 and len(tally.failed) == failed_before:
-            tally.add(f"pytest {folder} (exit code {done.returncode})", "failed")
-        failed = len(tally.failed) > failed_before
-        print(f"{'FAIL' if failed else 'ok  '} pytest {folder:25} {count:4} tests"
+
+        def run(report, *options):
+            done = subprocess.run([*command, f"--junitxml={scratch}/{report}", *options],
+                                  env=environment, cwd=ROOT, check=False)
+            result = Tally()
+            count = add_junit_cases(f"{scratch}/{report}", result)
+            if done.returncode != 0 and not result.failed:
+                result.failed.append(f"pytest {folder} (exit code {done.returncode})")
+            return result, count
+
+        result, count = run("first.xml")
+        if 0 < len(result.failed) <= MOST_RUN_AGAIN:
+            again, _ = run("again.xml", "--last-failed", "--last-failed-no-failures=none")
+            if not again.failed:
+                result.passed += len(result.failed)
+                result.unsteady, result.failed = result.failed, []
+        tally.merge(result)
+        print(f"{'FAIL' if result.failed else 'ok  '} pytest {folder:25} {count:4} tests"
               f" {time.monotonic() - start:6.1f} s", flush=True)
 
 
@@ -187,6 +208,8 @@ def main():
         reasons.setdefault(detail or "no reason given", []).append(name)
     for reason, names in reasons.items():
         print(f"skipped {len(names)}: {reason}")
+    for name in tally.unsteady:
+        print(f"unsteady: {name}")
     for name in tally.failed:
         print(f"failed: {name}")
     print(f"{tally.passed} passed, {len(tally.failed)} failed")
