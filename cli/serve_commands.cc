@@ -10,6 +10,7 @@
 #include "cli/ports.h"
 #include "cli/serve.h"
 #include "common/check.h"
+#include "common/host_port.h"
 #include "worker/rpc/load.h"
 
 namespace weft::cli {
@@ -28,11 +29,10 @@ std::string FirstName(const std::string& names) { return names.substr(0, names.f
 std::string Greeting(const ServeOptions& options, const std::vector<std::string>& names, int port,
                      int grpc_port) {
   const bool is_any = options.host == "0.0.0.0" || options.host == "::";
-  std::string host = is_any ? "127.0.0.1" : options.host;
-  if (host.find(':') != std::string::npos) host = absl::StrCat("[", host, "]");
+  const std::string host = is_any ? "127.0.0.1" : options.host;
   const auto tls = options.gateway.find("--tls-cert");
   const bool has_tls = tls != options.gateway.end() && !tls->second.empty();
-  const std::string url = absl::StrCat(has_tls ? "https://" : "http://", host, ":", port);
+  const std::string url = absl::StrCat(has_tls ? "https://" : "http://", JoinHostPort(host, port));
   const auto key_file = options.gateway.find("--api-key-file");
   const bool asks_for_key =
       !options.api_keys.empty() || (key_file != options.gateway.end() && !key_file->second.empty());

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/host_port.h"
 #include "common/peer_tls.h"
 #include "common/version.h"
 #include "gateway/auth/caller.h"
@@ -442,7 +443,7 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcOptions&
   // gRPC's own server of it brings no description for reflection to show.
   (void)grpc::health::v1::HealthCheckRequest::descriptor();
   auto impl = std::make_unique<Impl>(service, options);
-  const std::string address = absl::StrCat(options.host, ":", options.port);
+  const std::string address = JoinHostPort(options.host, options.port);
   grpc::ServerBuilder builder;
   builder.AddListeningPort(address, ServerTlsCredentials(options.tls), &impl->port);
   // A second process on the same port must fail, not share it.

@@ -225,7 +225,9 @@ TEST(ToolParser, CutsMakeNoDifference) {
       at += size;
     }
     ASSERT_EQ(reader.Finish(), whole) << text;
-    if (whole.calls.empty()) ASSERT_EQ(whole.content, text);
+    if (whole.calls.empty()) {
+      ASSERT_EQ(whole.content, text);
+    }
   }
 }
 

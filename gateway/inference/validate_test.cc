@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 
+#include "absl/strings/str_cat.h"
 #include "gateway/inference/service.h"
 
 namespace weft::gateway {
@@ -250,7 +251,7 @@ TEST(Validate, ChatsNeedMessagesWithKnownRoles) {
 TEST(Validate, ToolsAreBoundedInNumberAndSize) {
   ChatPrompt prompt{.messages = {{.role = "user"}}};
   prompt.tools.tools.assign(kMaxTools, {.definition = std::string(2048, 'x')});
-  for (size_t i = 0; i < kMaxTools; ++i) prompt.tools.tools[i].name = "f" + std::to_string(i);
+  for (size_t i = 0; i < kMaxTools; ++i) prompt.tools.tools[i].name = absl::StrCat("f", i);
   EXPECT_TRUE(ValidateChat(prompt).ok());  // exactly kMaxToolsBytes
   prompt.tools.tools[0].definition += 'x';
   EXPECT_EQ(Payload(ValidateChat(prompt), kParamPayload), "tools");

@@ -5,6 +5,7 @@
 #include <set>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gateway/playground/assets.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -136,7 +137,7 @@ TEST(Playground, NoticesNameEveryPackage) {
   const std::string notices = Get("/playground/licenses.txt").body;
   for (const char* package :
        {"katex", "markdown-it", "entities", "linkify-it", "mdurl", "punycode.js", "uc.micro"}) {
-    EXPECT_THAT(notices, HasSubstr("\n" + std::string(package) + " "));
+    EXPECT_THAT(notices, HasSubstr(absl::StrCat("\n", package, " ")));
   }
   EXPECT_THAT(notices, HasSubstr("Permission is hereby granted"));
 }

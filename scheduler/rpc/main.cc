@@ -12,6 +12,7 @@
 #include "absl/strings/strip.h"
 #include "common/admin_server.h"
 #include "common/flags.h"
+#include "common/host_port.h"
 #include "common/log.h"
 #include "common/process_name.h"
 #include "common/shutdown.h"
@@ -65,9 +66,10 @@ void AddFlags(Flags& flags, Options& options) {
       "URL of the API server that has the lease (default: the cluster's that this pod is in)");
   flags.Add("--kube-account", options.kube_account,
             "Folder with the account's token, ca.crt and namespace");
-  flags.Add("--advertise", options.advertise,
-            "host:port where peers are told to dial this one when it leads (default: --host and "
-            "the port)");
+  flags.Add(
+      "--advertise", options.advertise,
+      "host or host:port where peers are told to dial this one when it leads (default: --host "
+      "and the port)");
   flags.Add("--admin-host", options.admin_host, "Address of the admin port");
   flags.Add("--admin-port", options.admin_port,
             "/metrics, /healthz, /readyz, /drain; 0 takes a free one", 0, 65535);
@@ -98,7 +100,7 @@ void AddFlags(Flags& flags, Options& options) {
 
 ServerOptions ForServer(const Options& options) {
   ServerOptions server;
-  server.address = absl::StrCat(options.host, ":", options.port);
+  server.address = JoinHostPort(options.host, options.port);
   server.tls = options.peers;
   server.gateway_name = options.peer_gateway_name;
   server.worker_name = options.peer_worker_name;
@@ -124,14 +126,14 @@ absl::Status CheckPeerOptions(const Options& options) {
         "--peer-gateway-name and --peer-worker-name are names in certificates: they take "
         "--peer-tls-cert, --peer-tls-key and --peer-tls-ca");
   }
-  return CheckPeerTls(options.peers, "--host", absl::StrCat(options.host, ":", options.port));
+  return CheckPeerTls(options.peers, "--host", JoinHostPort(options.host, options.port));
 }
 
 // Null: nobody to agree with.
 absl::StatusOr<std::unique_ptr<Election>> MakeElection(const Options& options, int port) {
   if (options.election == "none") return nullptr;
   const std::string address =
-      options.advertise.empty() ? absl::StrCat(options.host, ":", port) : options.advertise;
+      WithPort(options.advertise.empty() ? options.host : options.advertise, port);
   absl::string_view rest = options.election;
   if (absl::ConsumePrefix(&rest, "file:") && !rest.empty()) {
     return std::make_unique<FileLockElection>(std::string(rest), address);

@@ -29,6 +29,7 @@ TIER = [
 
 # value, another one, what must be found, and values without which it says nothing
 OTHERS = [
+    ("listenAddress", "::", "--admin-host=::"),
     ("nameOverride", "llm", "app.kubernetes.io/name: llm"),
     ("fullnameOverride", "llm", "name: llm-gateway"),
     ("image.registry", "elsewhere.example", "image: elsewhere.example/weft-gateway:1.2.3"),

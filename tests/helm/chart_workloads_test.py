@@ -221,7 +221,7 @@ def test_schedulers_elect_by_the_lease_that_is_theirs():
         lease, = flag(args, "election")
         assert lease == f"lease:weft-{group}-scheduler"
         assert manifests.get("Lease", f"{group}-scheduler")
-        assert flag(args, "advertise") == ["$(POD_IP):7000"]
+        assert flag(args, "advertise") == ["$(POD_IP)"]
         env = {e["name"]: e for e in manifests.container(f"{group}-scheduler")["env"]}
         assert env["POD_IP"]["valueFrom"] == {"fieldRef": {"fieldPath": "status.podIP"}}
     assert manifests.spec("Deployment", "r1-scheduler")["replicas"] == 2
