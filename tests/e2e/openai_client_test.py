@@ -343,7 +343,7 @@ def waiting(served):
 ], ids=["503 the queue is full", "429 a tenant has its share"])
 def test_a_client_that_is_turned_away_comes_back_by_itself(bin_dir, tiny_model, flags, status):
     flags = [*flags, "--backend", "simulated", "--simulated-gpu", "CPU", "--simulated-speed",
-             "0.015"]
+             "0.004"]
     options = {"prompt": "a", "extra_body": {"ignore_eos": True}}
     with stack.Served(bin_dir, tiny_model, flags) as served:
         options["model"] = served.served_name
