@@ -31,9 +31,8 @@ Scale ScaleOf(Quantity quantity, double value) {
 }
 
 std::string WithThousands(int64_t value) {
-  std::string digits = absl::StrCat(value);
-  for (int i = static_cast<int>(digits.size()) - 3; i > 0; i -= 3) digits.insert(i, ",");
-  return digits;
+  if (value < 1000) return absl::StrCat(value);
+  return absl::StrFormat("%s,%03d", WithThousands(value / 1000), value % 1000);
 }
 
 std::string Bracketed(const Interval& interval, double divisor) {

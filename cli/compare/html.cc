@@ -25,6 +25,10 @@ table { border-collapse: collapse; width: 100%; font-size: .9rem; font-variant-n
 th { text-align: left; color: var(--soft); font-weight: 600; }
 th, td { padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 td:first-child { font-weight: 600; }
+.judged { table-layout: fixed; }
+.judged th:nth-last-child(1) { width: 22%; }
+.judged th:nth-child(1) { width: 20%; }
+.judged th:nth-last-child(2) { width: 9%; }
 .verdict.a { color: var(--a); font-weight: 600; }
 .verdict.b { color: var(--b); font-weight: 600; }
 .verdict.none { color: var(--soft); }
@@ -72,7 +76,9 @@ std::string VerdictCell(const TableRow& row, const std::string& name, const std:
 
 std::string HtmlTable(const Table& table) {
   if (table.rows.empty()) return "";
-  std::string html = "<table>\n<thead><tr>";
+  // Verdicts stand below each other from table to table.
+  const bool is_judged = table.rows.front().tone != Tone::kNone;
+  std::string html = absl::StrCat("<table", is_judged ? " class=\"judged\"" : "", ">\n<thead><tr>");
   for (const std::string& name : table.header) {
     absl::StrAppend(&html, "<th scope=\"col\">", Escaped(name), "</th>");
   }

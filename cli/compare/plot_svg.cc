@@ -96,9 +96,9 @@ class Axis {
     return ticks;
   }
 
-  // Decades where there are some, else what lies between them.
+  // Decades, with 2 and 5 times each where few are in sight; below one, even steps.
   std::vector<double> LogTicks() const {
-    if (high_ - low_ < 0.5) {
+    if (high_ - low_ < 1) {
       std::vector<double> ticks;
       const double low = std::pow(10, low_), high = std::pow(10, high_);
       const double step = NiceStep(2 * (high - low));
@@ -107,7 +107,7 @@ class Axis {
       }
       return ticks;
     }
-    const bool is_fine = high_ - low_ < 2;
+    const bool is_fine = high_ - low_ < 2.5;
     const int stride = std::max(1, static_cast<int>(std::ceil((high_ - low_) / kMaxTicks)));
     std::vector<double> ticks;
     for (int decade = static_cast<int>(std::floor(low_)); decade <= high_; decade += stride) {
@@ -233,11 +233,11 @@ class Picture {
     return range;
   }
 
-  // Short: "20k" where Number says "20,000".
+  // Short: "2k" where Number says "2,000".
   static std::string Tick(double value) {
     const char* suffix = "";
     for (const char* next : {"k", "M", "G", "T"}) {
-      if (std::abs(value) < 9999.5) break;
+      if (std::abs(value) < 999.5) break;
       value /= 1000;
       suffix = next;
     }
