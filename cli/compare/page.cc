@@ -250,6 +250,7 @@ class PageMaker {
   Section PlotSection() const {
     Section section{.heading = Said("plots")};
     for (const Plot& plot : comparison_.plots) {
+      if (plot.a.empty() && plot.b.empty()) continue;
       PlotOnPage shown{.plot = &plot};
       const auto name = [&](const char* title, const char* x_title, const char* y_title) {
         shown.title = Said(title);

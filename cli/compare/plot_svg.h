@@ -10,7 +10,7 @@
 namespace weft::compare {
 
 // Points that a logarithmic axis has no place for (0 or less) are left out. Well-formed
-// XML; without any point, a plot that says nothing but its axes.
+// XML.
 std::string PlotSvg(const PlotOnPage& plot, const std::string& name_a, const std::string& name_b);
 
 // Of text within HTML and XML, attributes among it; control characters, which XML has no
