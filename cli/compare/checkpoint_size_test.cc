@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <string>
+
 namespace weft::compare {
 namespace {
 
@@ -33,6 +36,16 @@ TEST(CheckpointSize, Int4CountsScalesAndZeroPoints) {
   const CheckpointSize r1 = SizeOf(kR1);
   EXPECT_EQ(r1.int4_bytes, matrices / 2 + matrices / 128 * 5 / 2 + 2 * rest);
   EXPECT_EQ(r1.int8_bytes, matrices + 2 * 28 * (2 * 1536 + 2 * 256 + 2 * 8960 + 1536) + 2 * rest);
+}
+
+TEST(CheckpointSize, OfTheDemoModelIsItsFile) {
+  const std::string dir = WEFT_SOURCE_DIR "/models/weft-demo-r1";
+  const auto size = MeasureCheckpoint(dir);
+  ASSERT_TRUE(size.ok()) << size.status();
+  EXPECT_EQ(size->bytes_on_disk, std::filesystem::file_size(dir + "/model.safetensors"));
+  EXPECT_GT(*size->bytes_on_disk, 2 * size->num_parameters);
+  EXPECT_LT(size->int4_bytes, size->int8_bytes);
+  EXPECT_LT(size->int8_bytes, *size->bytes_on_disk);
 }
 
 TEST(CheckpointSize, NoFolderIsRefused) { EXPECT_FALSE(MeasureCheckpoint("/nowhere/at/all").ok()); }

@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,6 +29,10 @@ const char* NameIn(const std::pair<Enum, const char*> (&names)[kCount], Enum val
     if (candidate == value) return name;
   }
   return "";
+}
+
+bool HasShares(PlotKind kind) {
+  return kind == PlotKind::kLatencyCdf || kind == PlotKind::kAccuracyTokens;
 }
 
 json::array Json(const Runs& runs) {
@@ -162,9 +167,11 @@ class Reader {
   }
 
   Bound ReadBound(JsonFields& fields) {
-    return {.is_upper = fields.Bool("is_upper"),
-            .value = fields.Number("value"),
-            .arithmetic = fields.String("arithmetic", "")};
+    Bound bound{.is_upper = fields.Bool("is_upper"),
+                .value = fields.Number("value"),
+                .arithmetic = fields.String("arithmetic", "")};
+    if (bound.value <= 0) fields.Refuse("value", "of a bound is above 0");
+    return bound;
   }
 
   AccuracyRow ReadAccuracy(JsonFields& fields) {
@@ -183,10 +190,20 @@ class Reader {
   }
 
   Plot ReadPlot(JsonFields& fields) {
-    return {.kind = Choice(fields, "kind", kPlotKinds),
-            .detail = fields.String("detail", ""),
-            .a = List(fields, "a", &Reader::ReadPoint),
-            .b = List(fields, "b", &Reader::ReadPoint)};
+    Plot plot{.kind = Choice(fields, "kind", kPlotKinds),
+              .detail = fields.String("detail", ""),
+              .a = List(fields, "a", &Reader::ReadPoint),
+              .b = List(fields, "b", &Reader::ReadPoint)};
+    const double most = HasShares(plot.kind) ? 1 : std::numeric_limits<double>::infinity();
+    for (const auto& [name, points] : {std::pair("a", &plot.a), {"b", &plot.b}}) {
+      for (const Point& point : *points) {
+        const Interval range = point.interval.value_or(Interval{.low = point.y, .high = point.y});
+        if (0 <= range.low && range.low <= range.high && range.high <= most) continue;
+        fields.Refuse(name, most == 1 ? "is to have y, low and high from 0 to 1, low the lesser"
+                                      : "is to have y, low and high from 0 on, low the lesser");
+      }
+    }
+    return plot;
   }
 
   Point ReadPoint(JsonFields& fields) {

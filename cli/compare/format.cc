@@ -52,6 +52,7 @@ std::string TwoDigits(double percent) {
 std::string Number(double value) {
   const double size = std::abs(value);
   if (value == 0) return "0";
+  if (std::isinf(value)) return value > 0 ? "∞" : "-∞";  // the end of an interval of two
   if (size >= 1e9 || size < 1e-4) return absl::StrFormat("%.3g", value);
   if (size >= 999.5) {
     return absl::StrCat(value < 0 ? "-" : "", WithThousands(std::llround(size)));

@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <set>
 #include <string>
 #include <utility>
@@ -62,6 +63,7 @@ TEST(Format, ThreeDigitsAndAUnit) {
   EXPECT_EQ(Number(81.24), "81.2");
   EXPECT_EQ(Number(1386.4), "1,386");
   EXPECT_EQ(Number(1'002'003), "1,002,003");
+  EXPECT_EQ(Number(std::numeric_limits<double>::infinity()), "∞");
   EXPECT_EQ(Number(2.5e12), "2.5e+12");
   EXPECT_EQ(Figure(Quantity::kTime, 1234), "1.23 s");
   EXPECT_EQ(Figure(Quantity::kBytes, 3554214621), "3.55 GB");
@@ -107,6 +109,19 @@ TEST(Comparison, ASavedOneRendersTheSame) {
     EXPECT_EQ(Html({page}), Html({again}));
     EXPECT_EQ(Markdown(page), Markdown(again));
   }
+}
+
+TEST(Comparison, SharesArePartsOfOne) {
+  const auto refused = [](const std::string& points) {
+    return ParseComparison("saved", R"({"a": {"name": "x"}, "b": {"name": "y"}, "plots":
+        [{"kind": "accuracy_tokens", "a": [)" +
+                                        points + "]}]}")
+        .status();
+  };
+  EXPECT_TRUE(refused(R"({"x": 300, "y": 0.76, "low": 0.7, "high": 0.8})").ok());
+  const absl::Status percent = refused(R"({"x": 300, "y": 76})");
+  EXPECT_TRUE(absl::StrContains(percent.message(), "saved: plots[0]: a is to have y")) << percent;
+  EXPECT_FALSE(refused(R"({"x": 300, "y": 0.76, "low": 0.8, "high": 0.7})").ok());
 }
 
 TEST(Report, AFigureBeyondItsBoundIsWarnedOfWithTheArithmetic) {
