@@ -86,6 +86,16 @@ TEST(PairedRatio, PausesOnOneSideLeaveTheIntervalWideEnough) {
   EXPECT_GE(Coverage(ratio, 1), 0.95);
 }
 
+// Why verdicts do not compare the subjects' own intervals.
+TEST(GeometricMean, PausesLeaveTheIntervalTooNarrow) {
+  const auto experiment = [](Noise& noise) {
+    Runs runs;
+    for (int i = 0; i < kNumRuns; ++i) runs.push_back(std::exp(noise.WithPauses()));
+    return GeometricMean(runs);
+  };
+  EXPECT_NEAR(Coverage(experiment, std::exp(0.2 * 0.2)), 0.57, 0.05);
+}
+
 TEST(PairedRatio, DriftSharedByAPairHidesNoDifference) {
   // Everything doubles from round to round; A is 10% above B, give or take 1%.
   const Runs b = {10, 20, 40, 80, 160};
