@@ -141,6 +141,7 @@ absl::StatusOr<RunnerOptions> Commands(const ServeOptions& options, const std::s
     scheduler.argv.push_back(
         absl::StrCat("--enable-prefix-caching=", options.enable_prefix_caching ? "true" : "false"));
     Append(options.scheduler, scheduler.argv);
+    scheduler.argv.push_back(absl::StrCat("--otlp-endpoint=", options.trace.endpoint));
     runner.commands.push_back(std::move(scheduler));
 
     MemberCommand worker = common("weft-worker", ports->worker_admin[i]);
@@ -161,7 +162,9 @@ absl::StatusOr<RunnerOptions> Commands(const ServeOptions& options, const std::s
         absl::StrCat("--grpc-port=", ports->grpc),
         absl::StrCat("--playground=", options.playground ? "true" : "false"),
         absl::StrCat("--force-thinking=", options.force_thinking ? "true" : "false"),
-        absl::StrCat("--drain-timeout=", options.drain_timeout)}) {
+        absl::StrCat("--drain-timeout=", options.drain_timeout),
+        absl::StrCat("--otlp-endpoint=", options.trace.endpoint),
+        absl::StrCat("--trace-ratio=", options.trace.ratio)}) {
     gateway.argv.push_back(word);
   }
   Append(options.gateway, gateway.argv);

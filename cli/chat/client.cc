@@ -46,8 +46,8 @@ absl::Status Client::Send(const std::string& path, const std::string& body, cons
     }
   };
   char curl_error[CURL_ERROR_SIZE] = "";
-  cli::CurlHeaders headers;
-  const cli::Curl curl = cli::NewCurl(server_.ca_file);
+  CurlHeaders headers;
+  const Curl curl = NewCurl(server_.ca_file);
   Answer answer{.curl = curl.get(), .sink = sink, .refusal = {}};
   CURL* const c = curl.get();
   curl_easy_setopt(c, CURLOPT_URL, (server_.url + path).c_str());

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cli/chat/answer_reader.h"
-#include "cli/curl.h"
+#include "common/curl.h"
 #include "cli/interrupts.h"
 
 namespace weft::chat {

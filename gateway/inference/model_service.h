@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 
+#include "common/tracer.h"
 #include "gateway/inference/gateway_metrics.h"
 #include "gateway/inference/model.h"
 #include "gateway/inference/service.h"
@@ -19,6 +20,7 @@ struct ModelServiceOptions {
   std::chrono::milliseconds default_timeout{std::chrono::hours(1)};
   int num_threads = 2;          // that render and tokenize
   size_t max_preparing = 1024;  // requests that wait for one of them
+  Tracer* tracer = nullptr;     // gets a span of each request that runs; null: none does
 };
 
 class ModelService {

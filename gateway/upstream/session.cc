@@ -191,6 +191,7 @@ void Session::Submit(SequenceId id, Sequence& sequence, MonotonicTime now) {
   }
   submit.set_priority(submission.priority);
   submit.set_cache_salt(submission.cache_salt);
+  if (submission.trace.valid()) submit.set_traceparent(FormatTraceparent(submission.trace));
 }
 
 void Session::ReleaseHandle(Sequence& sequence) {

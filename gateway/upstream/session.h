@@ -25,6 +25,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/sampling.h"
+#include "common/trace_context.h"
 #include "weft/v1/scheduler.pb.h"
 
 namespace weft::gateway {
@@ -41,6 +42,7 @@ struct Submission {
   std::optional<MonotonicTime> deadline;
   int priority = 0;
   std::string cache_salt;
+  SpanContext trace;  // handed on
 };
 
 struct SequenceEnd {

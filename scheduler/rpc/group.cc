@@ -130,7 +130,7 @@ void Group::Apply(GatewayGone& mail, core::Micros now) {
   spdlog::info("gateway stream {} ended with {} sequences open", mail.stream_id, live.size());
   for (core::SequenceId id : live) core_.Apply(core::Cancel{.id = id}, now_, outputs_);
   for (const core::Finished& f : outputs_.finished) {
-    if (StreamOf(f.id) == mail.stream_id) metrics_.CountFinished(f);
+    if (StreamOf(f.id) == mail.stream_id) Account(f);
   }
   sessions_.erase(it);
   metrics_.sessions.Set(static_cast<double>(sessions_.size()));
@@ -467,6 +467,13 @@ void Group::Reject(core::SequenceId id, v1::RejectCode code, std::string message
   session->rejected.push_back(std::move(rejected));
 }
 
+void Group::Account(const core::Finished& finished) {
+  metrics_.CountFinished(finished);
+  if (finished.trace.sampled && options_.on_traced_end) {
+    options_.on_traced_end(finished, now_);
+  }
+}
+
 void Group::SortOutputs() {
   for (size_t i = 0; i < outputs_.prompt_rows.size(); ++i) {
     if (!prompt_logprobs_.contains(i)) continue;
@@ -487,7 +494,7 @@ void Group::SortOutputs() {
   for (const core::Finished& finished : outputs_.finished) {
     Session* session = Touch(finished.id);
     if (session == nullptr) continue;
-    metrics_.CountFinished(finished);
+    Account(finished);
     session->live.erase(finished.id);
     session->finished.push_back(ToProto(finished));
   }

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -46,6 +47,9 @@ struct GroupOptions {
   core::Micros no_worker_patience = 60'000'000;
   // Measures planning; null: it is not measured.
   core::Micros (*stopwatch)() = nullptr;
+  // Told of each sequence that has ended and whose trace is recorded; may be empty. Called
+  // within Apply and Turn.
+  std::function<void(const core::Finished& finished, core::Micros now)> on_traced_end;
 };
 
 // ---- what peers do; core::Conclude and core::Cancel besides ----
@@ -160,6 +164,7 @@ class Group {
   // Hands outputs_ to the gateways, and forgets it.
   void Deliver();
   void SortOutputs();
+  void Account(const core::Finished& finished);
   void TellSession(uint64_t stream_id, Session& session);
   Session* Touch(core::SequenceId id);
   void Reject(core::SequenceId id, v1::RejectCode code, std::string message,

@@ -16,8 +16,10 @@
 #include "common/log.h"
 #include "common/process_name.h"
 #include "common/shutdown.h"
+#include "common/tracer.h"
 #include "scheduler/election/file_lock.h"
 #include "scheduler/election/kube_lease.h"
+#include "scheduler/rpc/sequence_spans.h"
 #include "scheduler/rpc/server.h"
 
 namespace weft::scheduler {
@@ -44,6 +46,7 @@ struct Options {
   int long_prefill_token_threshold = 0;
   double max_mixed_step_ms = core::Config{}.max_mixed_step * 1e-3;
   double no_worker_timeout = 60;
+  TraceOptions trace;
   LogOptions log;
 };
 
@@ -95,10 +98,11 @@ void AddFlags(Flags& flags, Options& options) {
   flags.Add("--no-worker-timeout", options.no_worker_timeout,
             "Seconds that sequences wait while no worker is attached, before they fail", 0.0,
             86400.0);
+  AddTraceFlags(flags, options.trace, /*begins_traces=*/false);
   AddLogFlags(flags, options.log);
 }
 
-ServerOptions ForServer(const Options& options) {
+ServerOptions ForServer(const Options& options, Tracer& tracer) {
   ServerOptions server;
   server.address = JoinHostPort(options.host, options.port);
   server.tls = options.peers;
@@ -113,6 +117,9 @@ ServerOptions ForServer(const Options& options) {
                                                                 : core::SchedulingPolicy::kPriority;
   server.loop.core.long_prefill_token_threshold = options.long_prefill_token_threshold;
   server.loop.core.max_mixed_step = static_cast<core::Micros>(options.max_mixed_step_ms * 1e3);
+  server.loop.on_traced_end = [&tracer](const core::Finished& finished, core::Micros now) {
+    RecordSpans(tracer, finished, now);
+  };
   std::random_device random;
   for (uint64_t& key : server.loop.core.hash_key) key = uint64_t{random()} << 32 | random();
   return server;
@@ -187,9 +194,14 @@ int Main(int argc, char** argv) {
   }
   Metrics metrics("scheduler", options.served_model_name);
   SchedulerMetrics scheduler_metrics(metrics);
+  const auto tracer = Tracer::Start(options.trace, "weft-scheduler", metrics);
+  if (!tracer.ok()) {
+    spdlog::error("{}", std::string(tracer.status().message()));
+    return 2;
+  }
   std::unique_ptr<Election> election;  // made once the port is known
   std::atomic<Election*> who_leads{nullptr};
-  auto server = Server::Start(ForServer(options), scheduler_metrics, [&] {
+  auto server = Server::Start(ForServer(options, **tracer), scheduler_metrics, [&] {
     const Election* known = who_leads;
     return known == nullptr ? std::string() : known->leader();
   });
