@@ -48,7 +48,7 @@ USER = "weft:x:65532:65532:weft:/:/sbin/nologin\n"
 HEADERS = ["libcli11-dev"]
 # NVIDIA's container toolkit looks at debian_version for where to put the driver's libraries, scanners
 # at os-release for whose packages these are.
-SYSTEM_FILES = ["/etc/debian_version", "/etc/os-release", "/etc/ssl/certs/ca-certificates.crt"]
+SYSTEM_FILES = ["/etc/debian_version", "/etc/os-release"]
 EPOCH = 1  # 1970; 0 is "not known" to some tools
 
 
@@ -107,14 +107,17 @@ def owner_of(library):
 
 
 def add_system(image, weft):
-    for path in SYSTEM_FILES:
-        # Not a package's own: certificates are joined at its installation.
-        made_by = {"/etc/ssl/certs/ca-certificates.crt": components.package("ca-certificates")}
-        component = made_by.get(path) or components.package_of(path)
-        image.copy("system", path, path, component)
-        image.add_notices("system", component)
-    # Notices of packages name these instead of repeating them.
     base_files = components.package("base-files")
+    for path in SYSTEM_FILES:
+        image.copy("system", path, path, base_files)
+    image.add_notices("system", base_files)
+    # Not this machine's own bundle, which may hold authorities of its owner's.
+    authorities = components.package("ca-certificates")
+    certificates = sorted(pathlib.Path("/usr/share/ca-certificates/mozilla").glob("*.crt"))
+    image.write("system", "/etc/ssl/certs/ca-certificates.crt",
+                "".join(path.read_text().rstrip() + "\n" for path in certificates), authorities)
+    image.add_notices("system", authorities)
+    # Notices of packages name these instead of repeating them.
     for path in pathlib.Path("/usr/share/common-licenses").iterdir():
         image.copy("system", path, str(path), base_files)
     image.write("system", "/etc/passwd", USER, weft)
