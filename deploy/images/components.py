@@ -132,7 +132,7 @@ def crates(cargo, manifest):
         linked.add(current)
         ahead += [edge["pkg"] for edge in nodes[current]["deps"]
                   if any(kind["kind"] is None for kind in edge["dep_kinds"])]
-    # rustc's licence texts come with no distribution of it in one place; they are the crates'.
+    # Its licences' texts are those of most crates.
     version = output_of(pathlib.Path(cargo).with_name("rustc"), "--version").split()[1]
     found = [Component("rust-std", version, "MIT OR Apache-2.0", f"pkg:generic/rust-std@{version}")]
     for entry in sorted((by_id[each] for each in linked - {root}),
@@ -141,7 +141,8 @@ def crates(cargo, manifest):
             raise Unknown(f"the crate {entry['name']} names no licence")
         folder = pathlib.Path(entry["manifest_path"]).parent
         notices = tuple(sorted(path for path in folder.rglob("*") if path.is_file() and is_notice(path.name)))
-        found.append(Component(entry["name"], entry["version"], entry["license"].replace("/", " OR ").replace("  ", " "),
+        licence = re.sub(r" ?/ ?", " OR ", entry["license"])  # as crates wrote it before SPDX
+        found.append(Component(entry["name"], entry["version"], licence,
                                f"pkg:cargo/{entry['name']}@{entry['version']}", notices))
     return found
 
@@ -153,7 +154,7 @@ def npm_packages(notices):
     found = re.findall(r"^(\S+) (\S+), (\S+)\n=+$", notices.read_text(), re.MULTILINE)
     if not found:
         raise Unknown(f"{notices} lists no packages")
-    return [Component(name, version, licence, f"pkg:npm/{name}@{version}", (notices,))
+    return [Component(name, version, licence, f"pkg:npm/{name}@{version}")
             for name, version, licence in found]
 
 
