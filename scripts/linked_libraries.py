@@ -11,22 +11,24 @@ import sys
 
 
 class Missing(Exception):
-    """A library that the loader does not find."""
+    """A binary, or a library of one, that the loader does not find or take."""
 
 
 def linked_libraries(binaries):
     """Sorted, each once, the loader itself among them."""
     found = set()
     for binary in binaries:
-        listing = subprocess.run(["ldd", binary], check=True, capture_output=True, text=True).stdout
-        if missing := re.findall(r"(\S+) => not found", listing):
+        listing = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False)
+        if listing.returncode != 0:
+            raise Missing(f"{binary}: {listing.stderr.strip() or 'not a dynamic executable'}")
+        if missing := re.findall(r"(\S+) => not found", listing.stdout):
             raise Missing(f"{binary} needs {', '.join(missing)}, which the loader does not find")
-        found.update(re.findall(r"^\s*(?:\S+ => )?(/\S+) \(0x", listing, re.MULTILINE))
+        found.update(re.findall(r"^\s*(?:\S+ => )?(/\S+) \(0x", listing.stdout, re.MULTILINE))
     return sorted(map(pathlib.Path, found))
 
 
 if __name__ == "__main__":
     try:
         print(*linked_libraries(sys.argv[1:]), sep="\n")
-    except (Missing, subprocess.CalledProcessError) as error:
+    except Missing as error:
         sys.exit(f"linked_libraries: {error}")
