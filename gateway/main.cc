@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "common/descriptor_limit.h"
 #include "common/flags.h"
 #include "common/log.h"
+#include "common/probe.h"
 #include "common/process_name.h"
 #include "common/shutdown.h"
 #include "common/tracer.h"
@@ -201,6 +203,9 @@ void Drain(const Options& options, ModelRouter& service, http::HttpServer& http,
 }
 
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "probe") {
+    return ProbeMain("weft-gateway", Options{}.admin_port, argc - 1, argv + 1);
+  }
   ShutdownSignal shutdown;
   Options options;
   Flags flags("weft-gateway",

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <memory>
 #include <random>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -14,6 +16,7 @@
 #include "common/flags.h"
 #include "common/host_port.h"
 #include "common/log.h"
+#include "common/probe.h"
 #include "common/process_name.h"
 #include "common/shutdown.h"
 #include "common/tracer.h"
@@ -179,6 +182,9 @@ void TakePart(Election& election, Server& server) {
 }
 
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "probe") {
+    return ProbeMain("weft-scheduler", Options{}.admin_port, argc - 1, argv + 1);
+  }
   ShutdownSignal shutdown;
   Options options;
   Flags flags("weft-scheduler",
