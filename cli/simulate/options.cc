@@ -7,6 +7,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "cli/bench/said_flags.h"
 #include "common/flags.h"
 #include "common/json_fields.h"
 #include "sim/model_shape.h"
@@ -46,6 +47,7 @@ absl::StatusOr<std::vector<sim::Arrival>> DrawnTraffic(const Options& options) {
   }
   return sim::DrawTraffic({.num_requests = options.num_prompts,
                            .request_rate = options.request_rate,
+                           .burstiness = options.burstiness,
                            .input = *input,
                            .output = *output,
                            .prefix_len = options.prefix_len,
@@ -123,9 +125,11 @@ absl::StatusOr<sim::PoolOptions> MakePool(const Options& options) {
 
 void AddSimulateFlags(Flags& flags, Options& options) {
   flags.Add("--num-prompts", options.num_prompts, "Requests", 1, 1'000'000);
-  flags.Add("--request-rate", options.request_rate,
-            "Arrivals per second, a Poisson process; 0 or inf: all at once", 0.0,
-            std::numeric_limits<double>::infinity());
+  flags.Add("--request-rate", options.request_rate, "Arrivals per second; 0 or inf: all at once",
+            0.0, std::numeric_limits<double>::infinity());
+  flags.Add("--burstiness", options.burstiness,
+            "Shape of the gaps, gamma: 1 is a Poisson process, less comes in bursts, more evenly",
+            0.01, 1000.0);
   flags.Add("--max-concurrency", options.max_concurrency, "Requests at one time; 0: no limit", 0,
             1'000'000);
   flags.Add(
@@ -178,27 +182,17 @@ void AddSimulateFlags(Flags& flags, Options& options) {
 }
 
 absl::Status CheckTogether(int argc, const char* const* argv) {
-  std::vector<std::string> flags;  // without their values
-  for (const std::string& word : std::vector<std::string>(argv + 1, argv + argc)) {
-    if (word.starts_with("--")) flags.push_back(word.substr(0, word.find('=')));
+  const bench::SaidFlags said(argc, argv);
+  absl::Status together =
+      said.Exclude("--trace",
+                   {"--num-prompts", "--request-rate", "--burstiness", "--random-input-len",
+                    "--random-output-len", "--num-prefixes", "--seed"},
+                   "whose requests are what they are");
+  for (const std::string& flag : said.flags()) {
+    if (flag == "--replay") continue;
+    together.Update(said.Exclude("--replay", {flag.c_str()}, "whose seed decides everything"));
   }
-  const auto is_said = [&](const char* flag) {
-    return std::find(flags.begin(), flags.end(), flag) != flags.end();
-  };
-  for (const char* drawn : {"--num-prompts", "--request-rate", "--random-input-len",
-                            "--random-output-len", "--num-prefixes", "--seed"}) {
-    if (is_said("--trace") && is_said(drawn)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(drawn, " has no meaning beside --trace, whose requests are what they are"));
-    }
-  }
-  for (const std::string& flag : flags) {
-    if (is_said("--replay") && flag != "--replay") {
-      return absl::InvalidArgumentError(
-          absl::StrCat(flag, " has no meaning beside --replay, whose seed decides everything"));
-    }
-  }
-  return absl::OkStatus();
+  return together;
 }
 
 absl::StatusOr<uint64_t> ReplaySeed(const Options& options) {
@@ -213,7 +207,7 @@ absl::StatusOr<Scenario> MakeScenario(const Options& options) {
   auto pool = MakePool(options);
   if (!pool.ok()) return pool.status();
   scenario.pool = *std::move(pool);
-  auto slo = bench::ParseGoodput(options.slo, "--slo");
+  auto slo = bench::ParseSlo(options.slo);
   if (!slo.ok()) return slo.status();
   scenario.slo = *slo;
   auto arrivals = options.trace.empty() ? DrawnTraffic(options) : RecordedTraffic(options);
