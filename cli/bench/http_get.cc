@@ -2,7 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/bench/sse_scanner.h"
-#include "cli/curl.h"
+#include "common/curl.h"
 
 namespace weft::bench {
 
@@ -12,7 +12,7 @@ absl::StatusOr<std::string> HttpGet(const std::string& url, const GetOptions& op
   char error[CURL_ERROR_SIZE] = "";
   cli::CurlHeaders headers;
   if (!options.api_key.empty()) headers.Add("Authorization: Bearer " + options.api_key);
-  const cli::Curl curl = cli::NewCurl(options.ca_file);
+  const Curl curl = NewCurl(options.ca_file);
   CURL* const c = curl.get();
   curl_easy_setopt(c, CURLOPT_URL, url.c_str());
   curl_easy_setopt(c, CURLOPT_ERRORBUFFER, error);
