@@ -1,0 +1,99 @@
+"""A leading scheduler that is told to end: the next one leads before it goes."""
+
+import os
+import signal
+import threading
+
+import httpx
+import kube_api
+import pytest
+import stack
+from streams import FAST, NUM_STREAMS, Readers, body, expect_whole
+
+
+class Trickle:
+    """Short requests, one after another until the with block ends; none may fail."""
+
+    def __init__(self, served):
+        self.url, self.answers = f"{served.url}/v1/completions", []
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.ask, daemon=True)
+
+    def ask(self):
+        with httpx.Client(timeout=60) as client:
+            while not self.over.is_set():
+                answer = client.post(self.url, json=body(0, False, 3))
+                self.answers.append((answer.status_code, answer.text))
+                self.over.wait(0.02)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join(60)
+
+    def expect_served(self):
+        assert len(self.answers) > 5
+        assert {status for status, _ in self.answers} == {200}, self.answers
+
+
+@pytest.fixture(params=["file", "lease"])
+def election(request, tmp_path):
+    """Flags of the schedulers; None: a lock on a file."""
+    if request.param == "file":
+        yield None
+        return
+    with kube_api.KubeApi(tmp_path) as api:
+        yield api.flags()
+
+
+@pytest.mark.repeated
+def test_a_leader_that_is_told_to_end_hands_over_at_once(
+        bin_dir, tiny_model, worker_flags, undisturbed_by_worker, election, figures):
+    kind = "a lock" if election is None else "a Lease"
+    with stack.TiersWithStandby(bin_dir, tiny_model, {"worker": worker_flags},
+                                election=election) as tiers:
+        readers = Readers(tiers)
+        with Trickle(tiers) as trickle:
+            readers.wait_for_tokens(5)
+            os.kill(tiers.pids()["scheduler"], signal.SIGTERM)
+            assert stack.eventually(lambda: tiers.metric(
+                "standby", "weft_scheduler_requests_running") >= NUM_STREAMS, 5, 0.01)
+            assert tiers.processes["scheduler"].wait(10) == 0, tiers.log()[-3000:]
+            readers.join()
+        expect_whole(readers, undisturbed_by_worker)
+        trickle.expect_served()
+        figures(f"leader told to end, {kind} decides: longest gap of a stream", max(readers.gaps))
+        assert max(readers.gaps) < 2.0
+        assert tiers.log().count("leads, term") == 2
+        assert stack.eventually(lambda: tiers.metric(
+            "standby", "weft_scheduler_kv_blocks", state="used") == 0, 3)
+
+
+def test_a_leader_without_a_standby_ends_with_its_streams(bin_dir, tiny_model, undisturbed):
+    with stack.TiersWithStandby(bin_dir, tiny_model, {"worker": FAST}) as tiers:
+        assert tiers.kill_tier("standby", signal.SIGTERM) == 0
+        readers = Readers(tiers)
+        readers.wait_for_tokens(5)
+        os.kill(tiers.pids()["scheduler"], signal.SIGTERM)
+        readers.join()
+        expect_whole(readers, undisturbed)
+        assert tiers.processes["scheduler"].wait(20) == 0
+
+
+def test_a_leader_that_ends_hands_over_to_one_that_comes_later(bin_dir, tiny_model, worker_flags,
+                                                               undisturbed_by_worker):
+    with stack.TiersWithStandby(bin_dir, tiny_model, {"worker": worker_flags}) as tiers:
+        assert tiers.kill_tier("standby", signal.SIGTERM) == 0
+        readers = Readers(tiers)
+        readers.wait_for_tokens(5)
+        with Trickle(tiers) as trickle:
+            os.kill(tiers.pids()["scheduler"], signal.SIGTERM)
+            assert stack.eventually(lambda: "the lead is free" in tiers.log(), 10)
+            tiers.start_tier("standby")
+            assert tiers.processes["scheduler"].wait(20) == 0
+            readers.join()
+        expect_whole(readers, undisturbed_by_worker)
+        trickle.expect_served()
