@@ -17,6 +17,8 @@ constexpr int kMaxDescribed = 1000;
 // this scheduler ends: about what a worker takes to start.
 constexpr uint32_t kRetryAfterMs = 2000;
 
+absl::Status ShuttingDown() { return absl::UnavailableError("this scheduler is shutting down"); }
+
 // To whoever leads now.
 void SendAway(GatewayPeer& peer, const std::string& leader) {
   peer.Tell([&](Outbox& outbox) { outbox.SetNotLeader(leader); });
@@ -98,6 +100,8 @@ void Group::PlanSteps() {
 void Group::Apply(GatewayCame& mail, core::Micros now) {
   now_ = now;
   if (!next_leader_.empty()) return SendAway(*mail.peer, next_leader_);
+  // What it has waits for the next scheduler; here it would be refused.
+  if (drained_) return mail.peer->Close(ShuttingDown());
   const uint64_t id = mail.peer->id();
   spdlog::info("gateway {} connected", mail.gateway_id);
   mail.peer->Tell([&](Outbox& outbox) {
@@ -119,7 +123,7 @@ void Group::Apply(Submitted& mail, core::Micros now) {
     return Reject(mail.id, v1::REJECT_CODE_INVALID, std::string(mail.submit.status().message()), 0);
   }
   if (draining_) {
-    return Reject(mail.id, v1::REJECT_CODE_DRAINING, "this scheduler is shutting down",
+    return Reject(mail.id, v1::REJECT_CODE_DRAINING, std::string(ShuttingDown().message()),
                   kRetryAfterMs);
   }
   if (workers_.empty() && now_ - no_worker_since_ > options_.no_worker_patience) {
@@ -479,7 +483,7 @@ void Group::FinishDrain() {
   drained_ = true;
   for (auto& [id, worker] : workers_) DrainWorker(worker);
   for (auto& [id, session] : sessions_) {
-    session.peer->Close(absl::UnavailableError("this scheduler is shutting down"));
+    session.peer->Close(ShuttingDown());
   }
 }
 

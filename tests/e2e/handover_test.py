@@ -1,6 +1,7 @@
 """A leading scheduler that is told to end: the next one leads before it goes."""
 
 import os
+import re
 import signal
 import threading
 
@@ -8,7 +9,7 @@ import httpx
 import kube_api
 import pytest
 import stack
-from streams import FAST, NUM_STREAMS, Readers, body, expect_whole
+from streams import FAST, Readers, body, expect_whole
 
 
 class Trickle:
@@ -59,15 +60,15 @@ def test_a_leader_that_is_told_to_end_hands_over_at_once(
         with Trickle(tiers) as trickle:
             readers.wait_for_tokens(5)
             os.kill(tiers.pids()["scheduler"], signal.SIGTERM)
-            assert stack.eventually(lambda: tiers.metric(
-                "standby", "weft_scheduler_requests_running") >= NUM_STREAMS, 5, 0.01)
             assert tiers.processes["scheduler"].wait(10) == 0, tiers.log()[-3000:]
             readers.join()
         expect_whole(readers, undisturbed_by_worker)
         trickle.expect_served()
+        handed_over = re.search(r"1 gateways and 1 workers go there, (\d+) seq", tiers.log())
+        assert int(handed_over[1]) > 0, "over before the next one led"
         figures(f"leader told to end, {kind} decides: longest gap of a stream", max(readers.gaps))
-        assert max(readers.gaps) < 2.0
-        assert tiers.log().count("leads, term") == 2
+        assert max(readers.gaps) < 2.5  # a Lease that has to run out takes longer
+        assert tiers.log().count("leads, term") == 2, tiers.log()[-3000:]
         assert stack.eventually(lambda: tiers.metric(
             "standby", "weft_scheduler_kv_blocks", state="used") == 0, 3)
 
@@ -83,17 +84,18 @@ def test_a_leader_without_a_standby_ends_with_its_streams(bin_dir, tiny_model, u
         assert tiers.processes["scheduler"].wait(20) == 0
 
 
-def test_a_leader_that_ends_hands_over_to_one_that_comes_later(bin_dir, tiny_model, worker_flags,
-                                                               undisturbed_by_worker):
-    with stack.TiersWithStandby(bin_dir, tiny_model, {"worker": worker_flags}) as tiers:
+def test_a_leader_that_ends_hands_over_to_one_that_comes_later(bin_dir, tiny_model, undisturbed,
+                                                               election):
+    with stack.TiersWithStandby(bin_dir, tiny_model, {"worker": FAST}, election=election) as tiers:
         assert tiers.kill_tier("standby", signal.SIGTERM) == 0
         readers = Readers(tiers)
         readers.wait_for_tokens(5)
         with Trickle(tiers) as trickle:
             os.kill(tiers.pids()["scheduler"], signal.SIGTERM)
+            # Nobody is there, and all goes on.
             assert stack.eventually(lambda: "the lead is free" in tiers.log(), 10)
             tiers.start_tier("standby")
             assert tiers.processes["scheduler"].wait(20) == 0
             readers.join()
-        expect_whole(readers, undisturbed_by_worker)
+        expect_whole(readers, undisturbed)
         trickle.expect_served()
