@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import subprocess
 import threading
 
 import httpx
@@ -99,3 +100,22 @@ def test_a_leader_that_ends_hands_over_to_one_that_comes_later(bin_dir, tiny_mod
             readers.join()
         expect_whole(readers, undisturbed)
         trickle.expect_served()
+
+
+def test_who_ends_gives_its_lease_back(bin_dir, tmp_path):
+    """As client-go does: by an update that leaves no holder."""
+    log = tmp_path / "log"
+    with kube_api.KubeApi(tmp_path) as api:
+        command = [str(bin_dir / "weft-scheduler"), "--port=0", "--admin-port=0", *api.flags()]
+        with subprocess.Popen(command, stderr=open(log, "wb"),
+                              preexec_fn=stack.die_with_us) as scheduler:
+            assert stack.eventually(lambda: "leads, term" in log.read_text(), 10)
+            held = api.lease("group-a")
+            assert held["spec"]["holderIdentity"]
+            scheduler.send_signal(signal.SIGTERM)
+            assert scheduler.wait(10) == 0
+        free = api.lease("group-a")
+        assert free["spec"]["holderIdentity"] == ""
+        assert free["metadata"]["annotations"] == {
+            **held["metadata"]["annotations"], "weft.dev/address": ""}
+        assert int(free["metadata"]["resourceVersion"]) > int(held["metadata"]["resourceVersion"])
