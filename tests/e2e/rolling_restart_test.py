@@ -6,7 +6,6 @@ import concurrent.futures
 import io
 import itertools
 import pathlib
-import threading
 import time
 
 import cluster
@@ -22,15 +21,12 @@ GOLDEN = pathlib.Path(__file__).parent.parent / "helm" / "golden" / "two-models-
 GROUP = "weft-r1-7b"
 MODEL = "deepseek-r1-distill-qwen-7b"
 NUM_STREAMS = 200
-# 200 streams get some 50 tokens a second each.
-WORKER = ["--backend=simulated", "--simulated-gpu=CPU", "--simulated-speed=0.012"]
+# 200 streams get some 25 tokens a second each.
+WORKER = ["--backend=simulated", "--simulated-gpu=CPU", "--simulated-speed=0.006"]
 # Tokens of a stream. Most are short, and followed by another: what a new leader has to compute
-# again is then done soon. Some outlast a gateway's drain delay.
-SHORT, LONG = 150, 1500
-
-
-def has_long(number):
-    return number % 20 == 0
+# again is then done soon. Each gateway gets some that outlast its drain delay by far.
+SHORT, LONG = 75, 600
+NUM_LONG = 2
 
 
 def question(number, max_tokens, **fields):
@@ -42,8 +38,8 @@ def question(number, max_tokens, **fields):
 def undisturbed_texts(bin_dir, tiny_model):
     """What each stream says when nothing happens."""
     fast = ["--backend", "simulated", "--simulated-speed", "1000"]
-    asked = [(number, max_tokens) for number in range(NUM_STREAMS)
-             for max_tokens in ([SHORT, LONG] if has_long(number) else [SHORT])]
+    asked = [*((number, SHORT) for number in range(NUM_STREAMS)),
+             *((number, LONG) for number in range(NUM_LONG))]
     with stack.Served(bin_dir, tiny_model, fast, name=MODEL) as served, httpx.Client() as client, \
             concurrent.futures.ThreadPoolExecutor(8) as pool:
         def ask(which):
@@ -96,17 +92,15 @@ class Drill:
         assert stack.eventually(lambda: all(d.is_ready() for d in self.deployments),
                                 stack.START_LIMIT_S), "the pods do not get ready"
 
-    def one_after_another(self):
-        for deployment in self.deployments:
-            deployment.roll()
-
-    def all_at_once(self):
-        """As `helm upgrade` does it."""
-        threads = [threading.Thread(target=deployment.roll) for deployment in self.deployments]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    def replace(self, all_at_once):
+        """Every pod, until the last old one has gone. All at once is how `helm upgrade` does it."""
+        old = self.cluster.pods()
+        with concurrent.futures.ThreadPoolExecutor(len(self.deployments) if all_at_once else 1) \
+                as controllers:
+            list(controllers.map(cluster.Deployment.roll, self.deployments))
+        assert stack.eventually(lambda: all(pod.exit_code is not None for pod in old), 60), \
+            "an old pod does not end"
+        return old
 
 
 class Clients:
@@ -126,9 +120,9 @@ class Clients:
         ready = self.drill.cluster.endpoints("weft-gateway")
         return ready[next(self.turn) % len(ready)] if ready else None
 
-    async def ask(self, fields):
+    async def ask(self, fields, pod=None):
         """Everything that comes, and the longest pause behind the first piece."""
-        pod = self.endpoint()
+        pod = pod or self.endpoint()
         assert pod, "the Service has no endpoint"
         reader, writer = await asyncio.open_connection(pod.address, pod.port("http"))
         body = httpx.Request("POST", "http://a", json=fields).content
@@ -142,15 +136,24 @@ class Clients:
         return bytes(data), gap
 
     async def stream(self, number):
-        max_tokens = LONG if has_long(number) else SHORT
         while not self.is_over:
             self.num_open += 1
-            data, gap = await self.ask(question(
-                number, max_tokens, stream=True, stream_options={"include_usage": True}))
+            await self.one_stream(number, SHORT)
             self.num_open -= 1
-            self.answers.append((number, max_tokens, data))
-            self.gaps.append(gap)
-            max_tokens = SHORT
+
+    async def late_stream(self, number, pod):
+        """Sent to a gateway that has just been told to end, before that is known everywhere."""
+        while pod.deleted_at is None:
+            if self.is_over:
+                return
+            await asyncio.sleep(0.02)
+        await self.one_stream(number, LONG, pod)
+
+    async def one_stream(self, number, max_tokens, pod=None):
+        fields = question(number, max_tokens, stream=True, stream_options={"include_usage": True})
+        data, gap = await self.ask(fields, pod)
+        self.answers.append((number, max_tokens, data))
+        self.gaps.append(gap)
 
     async def trickle(self):
         while not self.is_over:
@@ -162,13 +165,15 @@ class Clients:
     async def run(self, rollout):
         clients = [asyncio.create_task(self.stream(n)) for n in range(NUM_STREAMS)]
         clients.append(asyncio.create_task(self.trickle()))
+        clients += [asyncio.create_task(self.late_stream(n, pod))
+                    for pod in self.drill.gateways.living() for n in range(NUM_LONG)]
         try:
             await asyncio.sleep(1)
             assert self.num_open == NUM_STREAMS
-            await asyncio.to_thread(rollout)
+            return await asyncio.to_thread(rollout)
         finally:
             self.is_over = True
-        await asyncio.gather(*clients)
+            await asyncio.gather(*clients)
 
 
 class Recorded(raw.Connection):
@@ -189,11 +194,9 @@ def test_every_process_is_replaced_and_no_stream_notices(bin_dir, tiny_model, un
     with kube_api.KubeApi(tmp_path) as api, cluster.Cluster(tmp_path, manifests) as cluster_:
         drill = Drill(bin_dir, tiny_model, cluster_, api)
         drill.start()
-        before = cluster_.pods()
         clients = Clients(drill)
-        rollout = drill.all_at_once if how == "all at once" else drill.one_after_another
         began = time.monotonic()
-        asyncio.run(clients.run(rollout))
+        old = asyncio.run(clients.run(lambda: drill.replace(how == "all at once")))
         print(f"{how}: {time.monotonic() - began:.1f} s, {len(clients.answers)} streams, "
               f"longest gap {max(clients.gaps):.2f} s, {len(clients.short)} short requests, "
               f"slowest {max(s for _, s in clients.short):.2f} s")
@@ -216,14 +219,13 @@ def test_every_process_is_replaced_and_no_stream_notices(bin_dir, tiny_model, un
             [answer.body for answer, _ in clients.short if answer.status != 200]
 
         # Every old process has gone by itself, and in time.
-        assert stack.eventually(lambda: all(pod.exit_code is not None for pod in before), 30)
-        for pod in before:
+        assert len(old) == sum(d.num_replicas for d in drill.deployments)
+        for pod in old:
             print(f"{pod.name} ended within {pod.took_to_end_s:.1f} of {pod.grace_s} s")
             assert pod.exit_code == 0, pod.log()[-3000:]
             assert pod.took_to_end_s < pod.grace_s
-        delay_s = next(float(flag.split("=")[1]) for flag in drill.gateways.container["args"]
-                       if flag.startswith("--drain-delay="))
-        assert any(pod.took_to_end_s > delay_s + 0.5 for pod in before), "no stream was drained"
+        assert sum(max_tokens == LONG for _, max_tokens, _ in clients.answers) == \
+            NUM_LONG * drill.gateways.num_replicas
         expect_rest(drill)
 
 
