@@ -164,10 +164,16 @@ absl::Status ModelService::CheckUpstream(const SchedulerState& state) const {
 }
 
 absl::Status ModelService::CheckQueue(const SchedulerState& state) const {
+  if (!draining_ && IsBetweenLeaders(state)) return absl::OkStatus();
   if (auto s = CheckUpstream(state); !s.ok()) return s;
   if (state.retry_after.count() == 0) return absl::OkStatus();
   return RetryLater(absl::StrFormat("The queue is full with %d requests.", state.num_waiting),
                     absl::Milliseconds(state.retry_after.count()));
+}
+
+bool ModelService::IsBetweenLeaders(const SchedulerState& state) const {
+  return !state.welcomed && state.model && state.lost_at &&
+         steady_clock::now() < *state.lost_at + options_.change_of_leader;
 }
 
 std::vector<ModelInfo> ModelService::Models() const {

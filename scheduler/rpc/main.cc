@@ -2,6 +2,7 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <random>
@@ -27,6 +28,14 @@
 
 namespace weft::scheduler {
 namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+// One that stands by leads within half a second; one that has yet to start takes some more.
+constexpr seconds kSuccessorPatience{10};
+constexpr milliseconds kSuccessorLook{50};
 
 struct Options {
   std::string host = "127.0.0.1";
@@ -181,6 +190,24 @@ void TakePart(Election& election, Server& server) {
   }
 }
 
+// A leader that is told to end gives the lead up first, and goes on until the next one leads:
+// what is open then pauses no longer than it takes to go there. Where nobody comes it ends as if
+// there were no election, but what is left still goes to one that comes late.
+void HandOver(Election& election, Server& server) {
+  election.Release();
+  spdlog::info("the lead is free; going on until another leads");
+  const auto patience_ends = steady_clock::now() + kSuccessorPatience;
+  bool is_draining = false;
+  while (!is_draining || !server.IsDrained()) {
+    if (const std::string next = election.Successor(); !next.empty()) return server.HandOver(next);
+    if (!is_draining && (server.num_gateways() == 0 || steady_clock::now() > patience_ends)) {
+      server.BeginDrain();
+      is_draining = true;
+    }
+    std::this_thread::sleep_for(kSuccessorLook);
+  }
+}
+
 int Main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "probe") {
     return ProbeMain("weft-scheduler", Options{}.admin_port, argc - 1, argv + 1);
@@ -223,7 +250,12 @@ int Main(int argc, char** argv) {
   election = *std::move(made);
   who_leads = election.get();
   auto admin = AdminServer::Start(options.admin_host, options.admin_port, metrics,
-                                  {.ready = [&] { return (*server)->Ready(); },
+                                  {.ready =
+                                       [&] {
+                                         return ShutdownSignal::IsDraining()
+                                                    ? absl::UnavailableError("draining")
+                                                    : (*server)->Ready();
+                                       },
                                    .drain = [] { ShutdownSignal::Request(); },
                                    .debug_state = [&] { return (*server)->DebugState(); }});
   if (!admin.ok()) {
@@ -237,11 +269,12 @@ int Main(int argc, char** argv) {
   std::thread candidate;
   if (election != nullptr) candidate = std::thread([&] { TakePart(*election, **server); });
   shutdown.Wait();
-  (*server)->Drain();
-  if (candidate.joinable()) {
+  if (election != nullptr) {
     election->Stop();
     candidate.join();
+    if ((*server)->leads()) HandOver(*election, **server);
   }
+  (*server)->Drain();
   spdlog::info("drained");
   return 0;
 }
