@@ -9,8 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cli/chat/answer_reader.h"
-#include "common/curl.h"
 #include "cli/interrupts.h"
+#include "common/curl.h"
 
 namespace weft::chat {
 

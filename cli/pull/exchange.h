@@ -10,9 +10,9 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "common/curl.h"
 #include "cli/pull/reference.h"
 #include "cli/pull/settings.h"
+#include "common/curl.h"
 
 namespace weft::pull {
 
