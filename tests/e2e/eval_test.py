@@ -11,6 +11,7 @@ import socketserver
 import ssl
 import subprocess
 import threading
+import time
 
 import certificates
 import pytest
@@ -273,6 +274,7 @@ class Scripted(http.server.BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             self.server.requests.append(request)
+            self.server.times.append(time.monotonic())
             refusal = self.server.refusals.pop(0) if self.server.refusals else None
         if refusal:
             self.answer(*refusal)
@@ -283,10 +285,10 @@ class Scripted(http.server.BaseHTTPRequestHandler):
         self.answer(200, "".join(f"data: {json.dumps(event)}\n\n" for event in events)
                     + "data: [DONE]\n\n")
 
-    def answer(self, status, body, **headers):
+    def answer(self, status, body, headers=()):
         self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
+        for name, value in dict(headers).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body.encode())))
         self.end_headers()
         self.wfile.write(body.encode())
@@ -297,7 +299,8 @@ def scripted():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
     server.url = f"http://127.0.0.1:{server.server_port}"
     server.models, server.content = ["m"], "\\boxed{355}"
-    server.requests, server.refusals, server.lock = [], [], threading.Lock()
+    server.requests, server.times, server.refusals = [], [], []
+    server.lock = threading.Lock()
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server
     server.shutdown()
@@ -325,10 +328,11 @@ def test_each_family_is_asked_as_its_authors_say(bin_dir, scripted, tmp_path, mo
 
 def test_a_busy_server_is_asked_again(bin_dir, scripted, tmp_path):
     busy = json.dumps({"error": {"message": "busy"}})
-    scripted.refusals = [(429, busy), (503, busy), (200, "data: {}\n\n")]
+    scripted.refusals = [(429, busy, {"Retry-After": "3"}), (503, busy), (200, "data: {}\n\n")]
     done = evaluate(bin_dir, scripted.url, tmp_path, "--limit", 1)
     assert done.returncode == 0, done.stderr_text
     assert len(scripted.requests) == 4 and summary(tmp_path)["num_right"] == 1
+    assert scripted.times[1] - scripted.times[0] >= 2.9, "no sooner than it asked for"
     assert summary(tmp_path)["tokens_per_correct"] == 7
 
 
