@@ -50,8 +50,10 @@ std::string_view WithoutMarks(std::string_view text) {
 std::string_view Stated(std::string_view text) {
   // GSM8K's own mark.
   if (const size_t at = text.rfind("####"); at != std::string_view::npos) {
+    // Elsewhere it is a heading.
     const std::string_view rest = Stripped(text.substr(at + 4));
-    return rest.substr(0, rest.find('\n'));
+    const bool is_number = IsDigit(rest, rest.find_first_not_of("-$"));
+    if (is_number) return rest.substr(0, rest.find('\n'));
   }
   for (const std::string_view phrase : {"nswer is", "nswer:"}) {
     if (const size_t at = text.rfind(phrase); at != std::string_view::npos) {

@@ -48,6 +48,7 @@ TEST(Extract, WhatIsStated) {
   EXPECT_EQ(Extract("**Answer:** 12").answer, "12");
   EXPECT_EQ(Extract("2 + 2 = 4\n#### 1,234").answer, "1,234");
   EXPECT_EQ(Extract("2 + 2 = 4\n#### 1,234").found, Found::kStated);
+  EXPECT_EQ(Extract("#### Step 2\nSo the answer is 8.").answer, "8");
 }
 
 TEST(Extract, ElseTheLastNumber) {

@@ -3,19 +3,15 @@
 #include <openssl/sha.h>
 
 #include <boost/json.hpp>
-#include <cstdlib>
 #include <iostream>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "cli/eval/datasets.h"
 #include "cli/eval/run_progress.h"
 #include "cli/eval/runner.h"
@@ -28,9 +24,9 @@ namespace {
 
 namespace json = boost::json;
 
-// Of a number: what the prompt's family wants.
+// What the prompt says holds: of counts, and of temperature and top_p, for which 0 has a meaning.
 constexpr int kAsPrompt = 0;
-constexpr double kAsPromptToo = -1;
+constexpr double kUnset = -1;
 
 struct Options {
   chat::Server server;
@@ -41,8 +37,8 @@ struct Options {
   int limit = 0;  // 0: every problem
   int num_seeds = kAsPrompt;
   int max_tokens = kAsPrompt;
-  double temperature = kAsPromptToo;
-  double top_p = kAsPromptToo;
+  double temperature = kUnset;
+  double top_p = kUnset;
   int concurrency = 16;
   double timeout_s = 3600;
 };
@@ -86,50 +82,24 @@ int Fail(const absl::Status& status, int exit_code) {
 }
 
 absl::Status Validate(Options& options) {
-  std::string& url = options.server.url;
-  if (!absl::StartsWithIgnoreCase(url, "http://") && !absl::StartsWithIgnoreCase(url, "https://")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--url ", url, ": it looks like http://127.0.0.1:8000"));
-  }
-  while (url.ends_with('/')) url.pop_back();
-  url = std::string(absl::StripSuffix(url, "/v1"));
-  for (const char c : options.server.api_key) {
-    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) {
-      return absl::InvalidArgumentError("--api-key holds what no header may hold");
-    }
-  }
-  if (options.top_p == 0 || (options.top_p < 0 && options.top_p != kAsPromptToo)) {
+  absl::StatusOr<chat::Server> server = chat::Complete(options.server);
+  if (!server.ok()) return server.status();
+  options.server = *std::move(server);
+  if (options.top_p == 0 || (options.top_p < 0 && options.top_p != kUnset)) {
     return absl::InvalidArgumentError("--top-p is above 0 and at most 1, or -1");
   }
-  if (options.temperature < 0 && options.temperature != kAsPromptToo) {
+  if (options.temperature < 0 && options.temperature != kUnset) {
     return absl::InvalidArgumentError("--temperature is from 0 to 2, or -1");
   }
   return absl::OkStatus();
-}
-
-// The model to ask: there, whether named or not.
-absl::StatusOr<std::string> ChooseModel(const Options& options, const cli::Interrupts& interrupts) {
-  chat::Client client(options.server, interrupts);
-  absl::StatusOr<std::vector<std::string>> models = client.Models();
-  if (!models.ok()) return models.status();
-  const std::string names = absl::StrJoin(*models, ", ");
-  if (options.model.empty()) {
-    if (models->size() == 1) return models->front();
-    return absl::FailedPreconditionError(
-        models->empty()
-            ? "the server has no model"
-            : absl::StrCat("the server has several models, ", names, ": --model says which"));
-  }
-  // Not every server lists all that it answers to: the answer to a request decides.
-  return options.model;
 }
 
 Prompt ChoosePrompt(const Options& options, const std::string& model) {
   Prompt prompt = options.prompt == "auto" ? PromptForModel(model) : *FindPrompt(options.prompt);
   if (options.num_seeds != kAsPrompt) prompt.num_seeds = options.num_seeds;
   if (options.max_tokens != kAsPrompt) prompt.max_tokens = options.max_tokens;
-  if (options.temperature != kAsPromptToo) prompt.temperature = options.temperature;
-  if (options.top_p != kAsPromptToo) prompt.top_p = options.top_p;
+  if (options.temperature != kUnset) prompt.temperature = options.temperature;
+  if (options.top_p != kUnset) prompt.top_p = options.top_p;
   return prompt;
 }
 
@@ -187,11 +157,15 @@ absl::StatusOr<int> Evaluate(const Options& options, const cli::Interrupts& inte
   if (options.limit > 0 && static_cast<size_t>(options.limit) < dataset->problems.size()) {
     dataset->problems.resize(static_cast<size_t>(options.limit));
   }
-  const absl::StatusOr<std::string> model = ChooseModel(options, interrupts);
-  if (!model.ok()) return model.status();
+  std::string model_name = options.model;
+  if (model_name.empty()) {
+    absl::StatusOr<std::string> model = chat::Client(options.server, interrupts).OnlyModel();
+    if (!model.ok()) return model.status();
+    model_name = *std::move(model);
+  }
   const RunOptions run = {.server = options.server,
-                          .model = *model,
-                          .prompt = ChoosePrompt(options, *model),
+                          .model = model_name,
+                          .prompt = ChoosePrompt(options, model_name),
                           .concurrency = options.concurrency,
                           .timeout_s = options.timeout_s};
   absl::StatusOr<TranscriptLog> log = TranscriptLog::Open(options.output, Settings(run, *dataset));
@@ -230,8 +204,6 @@ int Eval(int argc, const char* const* argv) {
               "answers are right.");
   AddFlags(flags, options);
   if (std::optional<int> exit_code = flags.Parse(argc, argv)) return *exit_code;
-  const char* const openai_key = std::getenv("OPENAI_API_KEY");
-  if (options.server.api_key.empty() && openai_key != nullptr) options.server.api_key = openai_key;
   if (absl::Status status = Validate(options); !status.ok()) {
     Fail(status, 2);
     std::cerr << "See --help.\n";

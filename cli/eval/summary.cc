@@ -74,6 +74,9 @@ Summary Summarize(const std::vector<Transcript>& transcripts) {
     }
   }
   summary.accuracy = ClusteredMean(is_right);
+  if (summary.num_seeds == 1) {
+    summary.interval = WilsonInterval(summary.num_right, summary.num_answers);
+  }
   summary.majority = ClusteredMean(majority_is_right);
   if (summary.num_answers > 0) {
     summary.tokens_per_answer = num_tokens / static_cast<double>(summary.num_answers);
@@ -108,7 +111,12 @@ std::string Table(const Summary& s) {
   std::string table =
       line("Answers", absl::StrFormat("%d to %d problems", s.num_answers, s.num_problems)) +
       line(s.num_seeds > 1 ? "Accuracy (pass@1)" : "Accuracy", Percent(s.accuracy));
-  if (s.num_seeds > 1) table += line(absl::StrCat("maj@", s.num_seeds), Percent(s.majority));
+  if (s.num_seeds > 1) {
+    table += line(absl::StrCat("maj@", s.num_seeds), Percent(s.majority));
+  } else {
+    table += line("95% interval",
+                  absl::StrFormat("%.1f%% to %.1f%%", 100 * s.interval.low, 100 * s.interval.high));
+  }
   table += line("Truncated while thinking", absl::StrCat(s.num_truncated)) +
            line("Answers found outside a box", absl::StrCat(s.num_unboxed)) +
            line("Tokens per answer", absl::StrFormat("%.1f", s.tokens_per_answer));

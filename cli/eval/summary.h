@@ -19,6 +19,7 @@ struct Summary {
   int64_t num_truncated = 0;  // in their thinking; they count as wrong
   int64_t num_unboxed = 0;    // whose answer was found elsewhere than in a box, or nowhere
   Estimate accuracy;          // pass@1: the mean over seeds, its error clustered by problem
+  Interval interval;          // of the accuracy, 95%, where each problem has one answer
   // maj@k with k = num_seeds: the answer that most seeds gave, the earliest seed's among equals.
   // Only problems that have all k answers count.
   Estimate majority;

@@ -32,6 +32,7 @@ TEST(Summary, CountsAndCosts) {
   EXPECT_DOUBLE_EQ(summary.tokens_per_correct, 120);
   EXPECT_DOUBLE_EQ(summary.seconds_per_correct, 4);
   EXPECT_THAT(Table(summary), HasSubstr("33.3% +- 33.3"));
+  EXPECT_THAT(Table(summary), HasSubstr("6.1% to 79.2%"));
   EXPECT_THAT(Table(summary), Not(HasSubstr("maj@")));
 }
 

@@ -6,13 +6,18 @@ import os
 import pathlib
 import shutil
 import signal
+import socket
+import socketserver
+import ssl
 import subprocess
 import threading
+import time
 
+import certificates
 import pytest
 import stack
-from playwright.sync_api import expect, sync_playwright
-from playground_test import CHROMIUM_FLAGS
+from playground_test import browser  # a fixture
+from playwright.sync_api import expect
 from stack import die_with_us, eventually
 
 DIRECTIVE = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -71,7 +76,7 @@ def test_thinking_that_is_cut_off_is_counted_apart(bin_dir, served, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_run_goes_on_after_a_break(bin_dir, served, tmp_path, number):
-    words = ["--limit", 100, "--seeds", 2, "--max-tokens", 600, "--concurrency", 2]
+    words = ["--limit", 40, "--seeds", 2, "--max-tokens", 600, "--concurrency", 2]
     process = start(bin_dir, served.url, tmp_path, *words)
     assert eventually(lambda: len(transcripts(tmp_path)) >= 3, LIMIT_S)
     process.send_signal(number)
@@ -79,15 +84,15 @@ def test_a_run_goes_on_after_a_break(bin_dir, served, tmp_path, number):
     if number == signal.SIGINT:
         assert process.returncode == 130 and "goes on from here" in errors
     before = transcripts(tmp_path)
-    assert 3 <= len(before) < 200 and not (tmp_path / "summary.json").exists()
+    assert 3 <= len(before) < 80 and not (tmp_path / "summary.json").exists()
 
     done = evaluate(bin_dir, served.url, tmp_path, *words)
     assert done.returncode == 0, done.stderr_text
     assert f"{len(before)} answers are there" in done.stderr_text
     rows = transcripts(tmp_path)
     assert rows[:len(before)] == before, "what was there stays"
-    assert len({(row["id"], row["seed"]) for row in rows}) == len(rows) == 200
-    assert summary(tmp_path)["num_answers"] == 200
+    assert len({(row["id"], row["seed"]) for row in rows}) == len(rows) == 80
+    assert summary(tmp_path)["num_answers"] == 80
 
 
 def test_other_settings_are_refused(bin_dir, served, tmp_path):
@@ -153,7 +158,7 @@ def shared_data():
 @pytest.mark.parametrize("name, file, count", [("gsm8k", "gsm8k_test.jsonl", 1319),
                                                ("math500", "math500_test.jsonl", 500),
                                                ("aime24", "aime24_test.jsonl", 30)])
-def test_a_public_data_set_is_held_to_its_checksum(bin_dir, scripted, tmp_path, name, file, count):
+def test_a_public_data_set_that_is_there_is_taken(bin_dir, scripted, tmp_path, name, file, count):
     scripted.content = "\\boxed{1}"
     kept = tmp_path / "weft" / "datasets" / f"{name}.jsonl"
     kept.parent.mkdir(parents=True)
@@ -165,13 +170,93 @@ def test_a_public_data_set_is_held_to_its_checksum(bin_dir, scripted, tmp_path, 
     assert done.returncode == 0, done.stderr_text
     assert summary(tmp_path / "out")["num_problems"] == count
 
-    kept.write_bytes(kept.read_bytes()[:-2] + b"x\n")
-    process = start(bin_dir, scripted.url, tmp_path / "out2", "--dataset", name,
-                    environment=environment)
-    assert "Licence: " in process.stderr.readline() + process.stderr.readline(), "it is fetched anew"
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=LIMIT_S)
-    assert process.returncode == 128 + signal.SIGTERM
+
+
+class File(http.server.BaseHTTPRequestHandler):
+    """Gives the first of `bodies`, the last one for ever."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *arguments):
+        pass
+
+    def do_GET(self):
+        self.server.asked.append((self.headers["Host"], self.path, self.headers["Authorization"]))
+        bodies = self.server.bodies
+        body = bodies.pop(0) if len(bodies) > 1 else bodies[0]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class Tunnel(socketserver.StreamRequestHandler):
+    """A proxy: every CONNECT leads to the one server."""
+
+    def handle(self):
+        while self.rfile.readline().strip():
+            pass
+        self.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        with socket.create_connection(("127.0.0.1", self.server.target)) as other:
+            back = threading.Thread(target=self.copy, args=(other, self.connection), daemon=True)
+            back.start()
+            self.copy(self.connection, other)
+            back.join()
+
+    @staticmethod
+    def copy(source, sink):
+        try:
+            while data := source.recv(1 << 16):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:  # one of the two has gone
+            pass
+
+
+@pytest.fixture
+def github(tmp_path):
+    """What raw.githubusercontent.com would be, behind a proxy."""
+    authority = certificates.Authority(tmp_path / "authority")
+    authority.issue(tmp_path / "server", ["DNS:raw.githubusercontent.com"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server" / "tls.crt", tmp_path / "server" / "tls.key")
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), File)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.asked, server.bodies, server.ca_file = [], [], authority.cert
+    proxy = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel)
+    proxy.daemon_threads, proxy.target = True, server.server_port
+    server.environment = {"https_proxy": f"http://127.0.0.1:{proxy.server_address[1]}",
+                          "XDG_CACHE_HOME": str(tmp_path / "cache"), "HF_TOKEN": "hub-only"}
+    for each in (server, proxy):
+        threading.Thread(target=each.serve_forever, args=(0.05,), daemon=True).start()
+    yield server
+    for each in (proxy, server):
+        each.shutdown()
+        each.server_close()
+
+
+def test_a_public_data_set_is_fetched_once(bin_dir, scripted, github, tmp_path):
+    whole = (shared_data() / "gsm8k_test.jsonl").read_bytes()
+    github.bodies = [whole[:-2] + b"x\n", whole]
+    for number in range(2):
+        done = evaluate(bin_dir, scripted.url, tmp_path / f"out{number}", "--dataset", "gsm8k",
+                        "--limit", 3, "--ca-file", github.ca_file, environment=github.environment)
+        assert done.returncode == 0, done.stderr_text
+        assert ("Licence: MIT" in done.stderr_text) == (number == 0)
+    assert len(github.asked) == 2, "the first was not the file"
+    host, path, authorization = github.asked[0]
+    assert host == "raw.githubusercontent.com" and path.startswith("/openai/grade-school-math/")
+    assert authorization is None, "a token of the hub is nobody else's"
+    assert (tmp_path / "cache/weft/datasets/gsm8k.jsonl").read_bytes() == whole
+
+
+def test_what_is_not_the_data_set_is_refused(bin_dir, scripted, github, tmp_path):
+    github.bodies = [b"x" * 749738]
+    done = evaluate(bin_dir, scripted.url, tmp_path / "out", "--dataset", "gsm8k",
+                    "--ca-file", github.ca_file, environment=github.environment)
+    assert done.returncode == 1 and "SHA-256" in done.stderr_text
+    assert "--dataset FILE.jsonl" in done.stderr_text and scripted.requests == []
+    assert not (tmp_path / "cache/weft/datasets/gsm8k.jsonl").exists()
 
 
 # ---- a server by script ----
@@ -189,6 +274,7 @@ class Scripted(http.server.BaseHTTPRequestHandler):
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             self.server.requests.append(request)
+            self.server.times.append(time.monotonic())
             refusal = self.server.refusals.pop(0) if self.server.refusals else None
         if refusal:
             self.answer(*refusal)
@@ -199,10 +285,10 @@ class Scripted(http.server.BaseHTTPRequestHandler):
         self.answer(200, "".join(f"data: {json.dumps(event)}\n\n" for event in events)
                     + "data: [DONE]\n\n")
 
-    def answer(self, status, body, **headers):
+    def answer(self, status, body, headers=()):
         self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name.replace("_", "-"), value)
+        for name, value in dict(headers).items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(body.encode())))
         self.end_headers()
         self.wfile.write(body.encode())
@@ -213,7 +299,8 @@ def scripted():
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scripted)
     server.url = f"http://127.0.0.1:{server.server_port}"
     server.models, server.content = ["m"], "\\boxed{355}"
-    server.requests, server.refusals, server.lock = [], [], threading.Lock()
+    server.requests, server.times, server.refusals = [], [], []
+    server.lock = threading.Lock()
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield server
     server.shutdown()
@@ -241,10 +328,11 @@ def test_each_family_is_asked_as_its_authors_say(bin_dir, scripted, tmp_path, mo
 
 def test_a_busy_server_is_asked_again(bin_dir, scripted, tmp_path):
     busy = json.dumps({"error": {"message": "busy"}})
-    scripted.refusals = [(429, busy), (503, busy), (200, "data: {}\n\n")]
+    scripted.refusals = [(429, busy, {"Retry-After": "3"}), (503, busy), (200, "data: {}\n\n")]
     done = evaluate(bin_dir, scripted.url, tmp_path, "--limit", 1)
     assert done.returncode == 0, done.stderr_text
     assert len(scripted.requests) == 4 and summary(tmp_path)["num_right"] == 1
+    assert scripted.times[1] - scripted.times[0] >= 2.9, "no sooner than it asked for"
     assert summary(tmp_path)["tokens_per_correct"] == 7
 
 
@@ -268,17 +356,14 @@ def test_a_server_that_refuses_everything_is_given_up(bin_dir, scripted, tmp_pat
 
 # ---- the page ----
 
-def test_the_page_shows_filters_and_searches(bin_dir, scripted, tmp_path):
+def test_the_page_shows_filters_and_searches(bin_dir, scripted, browser, tmp_path):
     scripted.content = "<img src=x onerror=alert(1)></script> so \\boxed{355}"
     assert evaluate(bin_dir, scripted.url, tmp_path, "--limit", 12).returncode == 0
     rows = transcripts(tmp_path)
     right = sum(row["outcome"] == "right" for row in rows)
     assert 0 < right < 12
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"),
-                                             args=CHROMIUM_FLAGS)
-        page = browser.new_page()
-        troubles = []
+    troubles = []
+    with browser.new_page() as page:
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("dialog", lambda dialog: troubles.append("dialog"))
         page.goto((tmp_path / "transcripts.html").as_uri())
@@ -293,4 +378,3 @@ def test_the_page_shows_filters_and_searches(bin_dir, scripted, tmp_path):
         page.locator("summary").first.click()
         expect(page.locator("details pre").last).to_have_text(scripted.content)
         assert troubles == [] and page.locator("img").count() == 0
-        browser.close()
