@@ -55,7 +55,7 @@ std::vector<Message> ReadMessages(const json::value& list, const char* role, con
 }
 
 std::vector<Message> ReadMessages(JsonFields& fields) {
-  for (const char* name : {"prompt", "question"}) {
+  for (const char* name : {"prompt", "question", "problem"}) {
     if (fields.Has(name)) return {{"user", fields.String(name)}};
   }
   if (fields.Has("messages")) return ReadMessages(*fields.Find("messages"), "role", "content");

@@ -1,6 +1,6 @@
 // Prompts that people wrote: a file of JSON lines, or one JSON list of such objects.
 //
-//   {"prompt": "..."}  {"question": "..."}              one question
+//   {"prompt": "..."}, {"question": "..."} or {"problem": "..."}  one question
 //   {"messages": [{"role": "user", "content": "..."}]}  a conversation
 //   {"conversations": [{"from": "human", "value": "..."}]}  likewise, as ShareGPT has it
 //

@@ -15,11 +15,13 @@ std::string Error(const std::string& text) {
   return std::string(Dataset::Parse("file", text).status().message());
 }
 
-TEST(Dataset, ALineIsAQuestionUnderEitherName) {
+TEST(Dataset, ALineIsAQuestionUnderAnyOfItsNames) {
   const Dataset dataset = Read(
       "{\"prompt\": \"one \\\"1\\\"\", \"output_tokens\": 7}\n\n"
-      "{\"question\": \"two\", \"answer\": \"2\"}\n");
-  ASSERT_EQ(dataset.size(), 2);
+      "{\"question\": \"two\", \"answer\": \"2\"}\n"
+      "{\"problem\": \"three\"}\n");
+  ASSERT_EQ(dataset.size(), 3);
+  EXPECT_EQ(dataset.at(2).prompt, "\"three\"");
   EXPECT_EQ(dataset.at(0).prompt, R"("one \"1\"")");
   EXPECT_EQ(dataset.at(0).num_output_tokens, 7);
   EXPECT_EQ(dataset.at(1).messages, R"({"role":"user","content":"two"})");

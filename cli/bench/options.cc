@@ -49,9 +49,10 @@ void AddBenchFlags(Flags& flags, Options& options) {
             "Tokens before each prompt that it shares with others: a system prompt", 0, 1 << 20);
   flags.Add("--num-prefixes", options.num_prefixes, "Different ones of them, equally often", 1,
             1'000'000);
-  flags.Add("--dataset-path", options.dataset_path,
-            "Prompts from a file instead of random ones: JSON lines with prompt, question, "
-            "messages or (ShareGPT's) conversations; output_tokens, too, where a line has it");
+  flags.Add(
+      "--dataset-path", options.dataset_path,
+      "Prompts from a file instead of random ones: JSON lines with prompt, question, problem, "
+      "messages or (ShareGPT's) conversations; output_tokens, too, where a line has it");
   flags.Add("--conversation-len", options.conversation_len,
             "Each request begins a conversation, which goes on with the answers in it as long as "
             "the next turn ends within so many tokens; 0: one turn each",

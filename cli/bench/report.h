@@ -27,7 +27,7 @@ struct RunReport {
   MetricSamples metrics;
 };
 
-// "rate 8", "concurrency 64": what is this run's own in a sweep.
+// "rate 8", "concurrency 64", or both: what is this run's own in a sweep.
 std::string NameOf(const RunPoint& run);
 
 // `options` with the model's name.

@@ -60,9 +60,12 @@ void AddResults(json::object& out, const Options& options, const RunReport& repo
   out["total_input_tokens"] = results.num_prompt_tokens;
   out["total_output_tokens"] = results.num_output_tokens;
   out["request_throughput"] = results.PerSecond(results.num_succeeded);
-  out["slo"] = options.slo;
+  out["slo"] = nullptr;
   out["request_goodput"] = nullptr;
-  if (!options.slo.empty()) out["request_goodput"] = results.PerSecond(results.num_good);
+  if (!options.slo.empty()) {
+    out["slo"] = options.slo;
+    out["request_goodput"] = results.PerSecond(results.num_good);
+  }
   out["input_throughput"] = results.PerSecond(results.num_prompt_tokens);
   out["output_throughput"] = results.PerSecond(results.num_output_tokens);
   out["total_token_throughput"] =

@@ -1,5 +1,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "cli/bench/report.h"
 #include "cli/bench/server_metrics.h"
 
@@ -123,9 +124,10 @@ void AddRemarks(std::string& out, const RunReport& report) {
 }  // namespace
 
 std::string NameOf(const RunPoint& run) {
-  if (run.request_rate > 0) return absl::StrCat("rate ", run.request_rate);
-  if (run.max_concurrency > 0) return absl::StrCat("concurrency ", run.max_concurrency);
-  return "all at once";
+  std::vector<std::string> parts;
+  if (run.request_rate > 0) parts.push_back(absl::StrCat("rate ", run.request_rate));
+  if (run.max_concurrency > 0) parts.push_back(absl::StrCat("concurrency ", run.max_concurrency));
+  return parts.empty() ? "all at once" : absl::StrJoin(parts, ", ");
 }
 
 std::string Table(const Options& options, const RunReport& report) {
@@ -144,14 +146,14 @@ std::string Table(const Options& options, const RunReport& report) {
 
 std::string SweepTable(const Options& options, const std::vector<RunReport>& reports) {
   std::string out = absl::StrFormat(
-      "%-18s %8s %8s %9s %16s %16s %9s %7s\n%-18s %8s %8s %9s %8s %7s %8s %7s %9s %7s\n", "",
+      "%-24s %8s %8s %9s %16s %16s %9s %7s\n%-24s %8s %8s %9s %8s %7s %8s %7s %9s %7s\n", "",
       "req/s", "goodput", "out tok/s", "TTFT (ms)", "ITL (ms)", "E2EL (ms)", "failed", "", "", "",
       "", "p50", "p99", "p50", "p99", "p99", "");
   for (const RunReport& report : reports) {
     const Results& results = report.results;
     const std::string goodput =
         options.slo.empty() ? "-" : absl::StrFormat("%.2f", results.PerSecond(results.num_good));
-    absl::StrAppendFormat(&out, "%-18s %8.2f %8s %9.0f %8.1f %7.1f %8.2f %7.2f %9.0f %7d\n",
+    absl::StrAppendFormat(&out, "%-24s %8.2f %8s %9.0f %8.1f %7.1f %8.2f %7.2f %9.0f %7d\n",
                           NameOf(report.run), results.PerSecond(results.num_succeeded), goodput,
                           results.PerSecond(results.num_output_tokens), results.ttft_ms.p50,
                           results.ttft_ms.p99, results.itl_ms.p50, results.itl_ms.p99,

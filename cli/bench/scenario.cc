@@ -1,23 +1,21 @@
 #include "cli/bench/scenario.h"
 
-#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "cli/bench/traffic_flags.h"
 #include "common/json_fields.h"
-#include "sim/pool/trace.h"
 
 namespace weft::bench {
 namespace {
 
-// Traces and datasets are read whole.
-constexpr int64_t kMaxFileBytes = int64_t{1} << 30;
+// A dataset is read whole.
+constexpr int64_t kMaxDatasetBytes = int64_t{1} << 30;
 constexpr int kDefaultPrompts = 1000;
 constexpr int kMaxConcurrency = 1'000'000;
-// One in three hours: a million of them still fit a count of microseconds, with room.
-constexpr double kMinRate = 1e-4;
 
 std::vector<std::string> Split(const std::string& list) {
   return absl::StrSplit(list, ',', absl::SkipWhitespace());
@@ -27,10 +25,10 @@ absl::StatusOr<std::vector<double>> ParseRates(const std::string& list) {
   std::vector<double> rates;
   for (const std::string& text : Split(list)) {
     double rate = 0;
-    if (!absl::SimpleAtod(text, &rate) || !(rate == 0 || rate >= kMinRate)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--request-rate ", list, ": ", text, " is no rate; one is at least ",
-                       kMinRate, " a second, or 0 or inf for all at once; several are 2,4,8"));
+    if (!absl::SimpleAtod(text, &rate) || !(rate == 0 || rate >= kMinRequestRate)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--request-rate ", list, ": ", text, " is no rate; one is at least ", kMinRequestRate,
+          " a second, or 0 or inf for all at once; several are 2,4,8"));
     }
     rates.push_back(std::isinf(rate) ? 0 : rate);
   }
@@ -82,32 +80,11 @@ absl::StatusOr<std::vector<std::string>> ParseMetricsUrls(const std::string& lis
   return urls;
 }
 
-absl::StatusOr<std::string> ReadNamed(const char* flag, const std::string& path) {
-  auto text = ReadFile(path, kMaxFileBytes);
-  if (text.ok()) return text;
-  return absl::InvalidArgumentError(absl::StrCat(flag, " ", text.status().message()));
-}
-
-absl::StatusOr<sim::LengthDistribution> ParseLengths(const char* flag, const std::string& text) {
-  auto lengths = sim::LengthDistribution::Parse(text);
-  if (lengths.ok()) return lengths;
-  return absl::InvalidArgumentError(
-      absl::StrCat(flag, " ", text, ": ", lengths.status().message()));
-}
-
-absl::Status ReadTrace(const Options& options, Scenario& scenario) {
-  const auto text = ReadNamed("--trace", options.trace);
-  if (!text.ok()) return text.status();
-  auto recorded =
-      sim::ParseTrace(absl::StrCat("--trace ", options.trace), *text, options.prefix_len);
-  if (!recorded.ok()) return recorded.status();
-  scenario.recorded = *std::move(recorded);
-  return absl::OkStatus();
-}
-
 absl::Status ReadDataset(const Options& options, Scenario& scenario) {
-  const auto text = ReadNamed("--dataset-path", options.dataset_path);
-  if (!text.ok()) return text.status();
+  const auto text = ReadFile(options.dataset_path, kMaxDatasetBytes);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--dataset-path ", text.status().message()));
+  }
   auto dataset = Dataset::Parse(absl::StrCat("--dataset-path ", options.dataset_path), *text);
   if (!dataset.ok()) return dataset.status();
   if (options.endpoint != "chat") {
@@ -162,7 +139,9 @@ absl::StatusOr<Scenario> MakeScenario(const Options& options) {
   if (!runs.ok()) return runs.status();
   scenario.runs = *std::move(runs);
   if (!options.trace.empty()) {
-    if (absl::Status status = ReadTrace(options, scenario); !status.ok()) return status;
+    auto recorded = ReadTrace(options.trace, options.prefix_len);
+    if (!recorded.ok()) return recorded.status();
+    scenario.recorded = *std::move(recorded);
     for (RunPoint& run : scenario.runs) run.request_rate = 0;  // the trace says when
     return scenario;
   }

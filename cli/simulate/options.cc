@@ -8,10 +8,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "cli/bench/said_flags.h"
+#include "cli/bench/traffic_flags.h"
 #include "common/flags.h"
-#include "common/json_fields.h"
 #include "sim/model_shape.h"
-#include "sim/pool/trace.h"
 #include "worker/model/model_config.h"
 #include "worker/rpc/load.h"
 
@@ -20,29 +19,16 @@ namespace {
 
 constexpr double kGib = 1 << 30;
 
-// A trace is read whole.
-constexpr int64_t kMaxTraceBytes = int64_t{1} << 30;
-
-// One in three hours: a million of them still fit a count of microseconds, with room.
-constexpr double kMinRequestRate = 1e-4;
-
 constexpr int kMaxBlocks = 10'000'000;
 
-absl::StatusOr<sim::LengthDistribution> ParseLengths(const char* flag, const std::string& text) {
-  auto lengths = sim::LengthDistribution::Parse(text);
-  if (lengths.ok()) return lengths;
-  return absl::InvalidArgumentError(
-      absl::StrCat(flag, " ", text, ": ", lengths.status().message()));
-}
-
 absl::StatusOr<std::vector<sim::Arrival>> DrawnTraffic(const Options& options) {
-  auto input = ParseLengths("--random-input-len", options.random_input_len);
+  auto input = bench::ParseLengths("--random-input-len", options.random_input_len);
   if (!input.ok()) return input.status();
-  auto output = ParseLengths("--random-output-len", options.random_output_len);
+  auto output = bench::ParseLengths("--random-output-len", options.random_output_len);
   if (!output.ok()) return output.status();
-  if (options.request_rate > 0 && options.request_rate < kMinRequestRate) {
+  if (options.request_rate > 0 && options.request_rate < bench::kMinRequestRate) {
     return absl::InvalidArgumentError(absl::StrCat("--request-rate ", options.request_rate,
-                                                   ": it is at least ", kMinRequestRate,
+                                                   ": it is at least ", bench::kMinRequestRate,
                                                    ", or 0 or inf for all at once"));
   }
   return sim::DrawTraffic({.num_requests = options.num_prompts,
@@ -53,14 +39,6 @@ absl::StatusOr<std::vector<sim::Arrival>> DrawnTraffic(const Options& options) {
                            .prefix_len = options.prefix_len,
                            .num_prefixes = options.num_prefixes,
                            .seed = options.seed});
-}
-
-absl::StatusOr<std::vector<sim::Arrival>> RecordedTraffic(const Options& options) {
-  auto text = ReadFile(options.trace, kMaxTraceBytes);
-  if (!text.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("--trace ", text.status().message()));
-  }
-  return sim::ParseTrace(absl::StrCat("--trace ", options.trace), *text, options.prefix_len);
 }
 
 // Of each worker, where --num-blocks does not say.
@@ -210,7 +188,8 @@ absl::StatusOr<Scenario> MakeScenario(const Options& options) {
   auto slo = bench::ParseSlo(options.slo);
   if (!slo.ok()) return slo.status();
   scenario.slo = *slo;
-  auto arrivals = options.trace.empty() ? DrawnTraffic(options) : RecordedTraffic(options);
+  auto arrivals = options.trace.empty() ? DrawnTraffic(options)
+                                        : bench::ReadTrace(options.trace, options.prefix_len);
   if (!arrivals.ok()) return arrivals.status();
   scenario.arrivals = *std::move(arrivals);
   return scenario;

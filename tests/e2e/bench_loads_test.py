@@ -1,6 +1,11 @@
 """The loads of `weft bench`: what arrives when and says what, and what is sampled beside it."""
 
+import contextlib
 import json
+import os
+import pty
+import re
+import subprocess
 
 import certificates
 import httpx
@@ -141,6 +146,26 @@ def test_metrics_that_do_not_answer_are_told_and_no_more(bin_dir, simulated, tmp
                              "--metrics-url", "http://127.0.0.1:1/metrics")
     assert results["server_metrics"]["failed_samples"] >= 1
     assert "samples of server metrics failed, such as: http://127.0.0.1:1/metrics: " in table
+
+
+# ---- progress ----
+
+def test_progress_is_one_line_on_a_terminal_and_none_in_a_pipe(bin_dir, simulated):
+    load = [*SMALL, "--num-prompts", 30, "--request-rate", 15, "--seed", 7]
+    assert bench(bin_dir, simulated.url, *load).stderr == ""
+    ours, its = pty.openpty()
+    with open(ours, "rb", buffering=0) as terminal:
+        process = subprocess.Popen([bin_dir / "weft", "bench", "--base-url", simulated.url,
+                                    *map(str, load)], stdout=subprocess.DEVNULL, stderr=its)
+        os.close(its)
+        shown = b""
+        with contextlib.suppress(OSError):  # EIO: it has closed its end
+            while part := terminal.read(4096):
+                shown += part
+        assert process.wait(60) == 0
+    assert re.search(rb"\r\d+ s, \d+ of 30 requests over, \d+ open, \d+ events/s\x1b\[K", shown)
+    assert b"\n" not in shown
+    assert shown.endswith(b"\r\x1b[K"), "wiped in the end"
 
 
 # ---- https ----
