@@ -10,7 +10,7 @@ absl::StatusOr<std::string> HttpGet(const std::string& url, const GetOptions& op
   constexpr size_t kMaxBodyBytes = 16 << 20;
   std::string body;
   char error[CURL_ERROR_SIZE] = "";
-  cli::CurlHeaders headers;
+  CurlHeaders headers;
   if (!options.api_key.empty()) headers.Add("Authorization: Bearer " + options.api_key);
   const Curl curl = NewCurl(options.ca_file);
   CURL* const c = curl.get();

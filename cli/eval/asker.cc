@@ -52,7 +52,7 @@ Asker::Asker(const chat::Server& server, double timeout_s, const cli::Interrupts
     : server_(server),
       timeout_s_(timeout_s),
       interrupts_(interrupts),
-      curl_(cli::NewCurl(server.ca_file)) {}
+      curl_(NewCurl(server.ca_file)) {}
 
 absl::StatusOr<Answer> Asker::Ask(json::object request) {
   request["stream"] = true;
@@ -80,7 +80,7 @@ absl::Duration Asker::retry_after() const {
 absl::StatusOr<Answer> Asker::Try(const std::string& body) {
   CURL* const c = curl_.get();
   char curl_error[CURL_ERROR_SIZE] = "";
-  cli::CurlHeaders headers;
+  CurlHeaders headers;
   headers.Add("Content-Type: application/json");
   headers.Add("Expect:");
   if (!server_.api_key.empty()) headers.Add("Authorization: Bearer " + server_.api_key);

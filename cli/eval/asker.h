@@ -9,9 +9,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cli/chat/client.h"
-#include "cli/curl.h"
 #include "cli/interrupts.h"
 #include "cli/pull/backoff.h"
+#include "common/curl.h"
 
 namespace weft::eval {
 
@@ -40,7 +40,7 @@ class Asker {
   const chat::Server server_;
   const double timeout_s_;
   const cli::Interrupts& interrupts_;
-  const cli::Curl curl_;
+  const Curl curl_;
 };
 
 }  // namespace weft::eval
