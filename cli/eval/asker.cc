@@ -10,6 +10,7 @@
 #include "absl/time/clock.h"
 #include "cli/bench/sse_scanner.h"
 #include "cli/chat/answer_reader.h"
+#include "cli/pull/backoff.h"
 
 namespace weft::eval {
 namespace {

@@ -10,7 +10,6 @@
 #include "absl/status/statusor.h"
 #include "cli/chat/client.h"
 #include "cli/interrupts.h"
-#include "cli/pull/backoff.h"
 #include "common/curl.h"
 
 namespace weft::eval {
