@@ -16,7 +16,7 @@ PYTHON := .deps/venv/bin/python
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
 
-.PHONY: help serve test soak fuzzers setup browser helm configure build lint format bench bundle clean
+.PHONY: help serve test soak fuzzers setup browser helm configure build lint format bench bundle images images-setup clean
 
 help: ## Shows this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,10 +26,10 @@ help: ## Shows this list
 serve: build ## Starts all three with MODEL, a folder or owner/name of the hub; Ctrl-C drains them
 	@exec $(BIN)/weft serve $(MODEL) --host $(HOST) --port $(PORT) --grpc-port $(GRPC_PORT) $(FLAGS)
 
-test: build browser helm ## Runs every test that needs no GPU (with PRESET=cuda on a GPU: those too)
+test: build browser helm images-setup ## Runs every test that needs no GPU (with PRESET=cuda on a GPU: those too)
 	@$(PYTHON) scripts/run_tests.py --build build/$(PRESET)
 
-soak: build browser helm fuzzers ## Runs what takes longer: fuzzing, long simulations, repetitions, every client
+soak: build browser helm images-setup fuzzers ## Runs what takes longer: fuzzing, long simulations, repetitions, every client
 	@$(PYTHON) scripts/run_tests.py --build build/$(PRESET) --soak
 
 setup: ## Installs what a fresh machine lacks
@@ -42,6 +42,9 @@ fuzzers: ## Builds the coverage-guided fuzzers, with clang, into build/fuzz
 
 browser helm:
 	@scripts/setup.sh $@
+
+images-setup:
+	@scripts/setup.sh images
 
 configure: setup
 	@[ -f build/$(PRESET)/build.ninja ] || cmake --preset $(PRESET)
@@ -60,6 +63,9 @@ bench: build ## Runs the benchmarks that docs/benchmarks quotes
 
 bundle: build ## Writes dist/weft-PRESET.tar.gz: binaries and libraries, relocatable
 	@scripts/bundle.sh $(PRESET)
+
+images: build images-setup ## Builds container images of PRESET with buildah, and shows their sizes
+	@scripts/images.sh $(PRESET)
 
 clean: ## Removes build and dist; .deps stays
 	rm -rf build dist

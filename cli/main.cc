@@ -8,6 +8,7 @@
 #include "cli/bench/bench.h"
 #include "cli/chat/chat.h"
 #include "cli/compare/compare.h"
+#include "cli/eval/eval.h"
 #include "cli/key.h"
 #include "cli/pull/pull.h"
 #include "cli/serve.h"
@@ -29,6 +30,7 @@ constexpr Subcommand kSubcommands[] = {
     {"pull", "Download a model of the Hugging Face hub", weft::pull::Pull},
     {"key", "Make an API key and its entry for --api-key-file", weft::cli::Key},
     {"bench", "Load an OpenAI-compatible server and measure it", weft::bench::Bench},
+    {"eval", "Measure how often a model's answers are right", weft::eval::Eval},
     {"compare", "Render a comparison of two servers as a report", weft::compare::Compare},
     {"simulate", "Size a pool: the scheduler on simulated time, without a GPU",
      weft::simulate::Simulate},

@@ -14,8 +14,8 @@
 #include <optional>
 #include <utility>
 
-#include "cli/probe.h"
 #include "cli/process.h"
+#include "common/probe.h"
 
 namespace weft::cli {
 namespace {

@@ -153,6 +153,7 @@ void AddServeFlags(Flags& flags, ServeOptions& options) {
   flags.Add("--worker-admin-port", options.worker_admin_port, "Likewise", 0, 65535);
   flags.Add("--drain-timeout", options.drain_timeout,
             "Seconds that open streams may take after Ctrl-C or SIGTERM", 0.0, 86400.0);
+  AddTraceFlags(flags, options.trace, /*begins_traces=*/true);
   AddLogFlags(flags, options.log);
 }
 

@@ -11,6 +11,7 @@
 #include "cli/interrupts.h"
 #include "cli/runner.h"
 #include "common/log.h"
+#include "common/tracer.h"
 
 namespace weft {
 class Flags;
@@ -32,6 +33,7 @@ struct ServeOptions {
   int gateway_admin_port = 0;
   double drain_timeout = 30;
   std::vector<std::string> api_keys;  // each one or several, apart by commas
+  TraceOptions trace;
   LogOptions log;
   bool enable_prefix_caching = true;
   bool playground = true;

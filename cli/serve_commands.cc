@@ -129,6 +129,7 @@ absl::StatusOr<RunnerOptions> Commands(const ServeOptions& options, const std::s
       .commands = {},
       .drain_timeout = Duration(static_cast<int64_t>(options.drain_timeout * 1000)),
       .greeting = Greeting(options, names, ports->http, ports->grpc)};
+  const Values traces{{"--otlp-endpoint", options.trace.endpoint}};
   MemberCommand gateway = common("weft-gateway", ports->gateway_admin);
   for (size_t i = 0; i < options.models.size(); ++i) {
     runner.groups.push_back(FirstName(names[i]));
@@ -141,6 +142,7 @@ absl::StatusOr<RunnerOptions> Commands(const ServeOptions& options, const std::s
     scheduler.argv.push_back(
         absl::StrCat("--enable-prefix-caching=", options.enable_prefix_caching ? "true" : "false"));
     Append(options.scheduler, scheduler.argv);
+    Append(traces, scheduler.argv);
     runner.commands.push_back(std::move(scheduler));
 
     MemberCommand worker = common("weft-worker", ports->worker_admin[i]);
@@ -161,10 +163,12 @@ absl::StatusOr<RunnerOptions> Commands(const ServeOptions& options, const std::s
         absl::StrCat("--grpc-port=", ports->grpc),
         absl::StrCat("--playground=", options.playground ? "true" : "false"),
         absl::StrCat("--force-thinking=", options.force_thinking ? "true" : "false"),
-        absl::StrCat("--drain-timeout=", options.drain_timeout)}) {
+        absl::StrCat("--drain-timeout=", options.drain_timeout),
+        absl::StrCat("--trace-ratio=", options.trace.ratio)}) {
     gateway.argv.push_back(word);
   }
   Append(options.gateway, gateway.argv);
+  Append(traces, gateway.argv);
   // Not for the list of processes. Empty where none is given: what the environment holds is
   // this command's to read, and has been.
   if (!options.api_keys.empty()) {

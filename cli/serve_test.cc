@@ -59,16 +59,20 @@ struct Fixture : ::testing::Test {
 using ServeTest = Fixture;
 
 TEST_F(ServeTest, EachFlagGoesToItsTier) {
-  ASSERT_EQ(
-      Parse({"--dtype", "float32", "--max-num-seqs=8", "--port", "8123", "--drain-timeout", "2.5",
-             "--enable-prefix-caching=false", "--enforce-eager", "--log-format", "json"}),
-      std::nullopt)
+  ASSERT_EQ(Parse({"--dtype", "float32", "--max-num-seqs=8", "--port", "8123", "--drain-timeout",
+                   "2.5", "--otlp-endpoint", "http://collector:4318", "--trace-ratio", "0.25",
+                   "--enable-prefix-caching=false", "--enforce-eager", "--log-format", "json"}),
+            std::nullopt)
       << errors;
   Build();
   EXPECT_THAT(Argv(Tier::kWorker), Contains("--dtype=float32"));
   EXPECT_THAT(Argv(Tier::kWorker), Contains("--max-num-seqs=8"));
   EXPECT_THAT(Argv(Tier::kGateway), Contains("--port=8123"));
   EXPECT_THAT(Argv(Tier::kGateway), Contains("--drain-timeout=2.5"));
+  EXPECT_THAT(Argv(Tier::kGateway), Contains("--trace-ratio=0.25"));
+  for (const Tier tier : {Tier::kGateway, Tier::kScheduler}) {
+    EXPECT_THAT(Argv(tier), Contains("--otlp-endpoint=http://collector:4318"));
+  }
   EXPECT_THAT(Argv(Tier::kGateway), Not(Contains(StartsWith("--dtype"))));
   EXPECT_THAT(Argv(Tier::kScheduler), Contains("--enable-prefix-caching=false"));
   EXPECT_THAT(Argv(Tier::kWorker), Contains("--enforce-eager=true"));
@@ -80,6 +84,9 @@ TEST_F(ServeTest, AFlagThatWasNotGivenIsLeftToItsTier) {
   ASSERT_EQ(Parse({}), std::nullopt);
   Build();
   EXPECT_THAT(Argv(Tier::kWorker), Not(Contains(StartsWith("--max-num-seqs"))));
+  for (const Tier tier : {Tier::kGateway, Tier::kScheduler}) {
+    EXPECT_THAT(Argv(tier), Not(Contains(StartsWith("--otlp-endpoint"))));
+  }
 }
 
 TEST_F(ServeTest, ThePageIsNamedUnlessItIsSwitchedOff) {

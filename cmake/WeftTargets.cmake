@@ -21,12 +21,15 @@ function(weft_library name)
   add_library(weft::${name} ALIAS weft_${name})
 endfunction()
 
+# The target `binaries` is all of these: what is installed, without tests.
+add_custom_target(binaries)
 function(weft_binary name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
   target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS})
   install(TARGETS ${name} RUNTIME DESTINATION bin)
+  add_dependencies(binaries ${name})
 endfunction()
 
 # `make test` runs every binary of that folder. A test finds the repository's

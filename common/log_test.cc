@@ -32,5 +32,24 @@ TEST(Log, AJsonLineIsJsonWhateverTheMessageHolds) {
   EXPECT_EQ(value.at("level").as_string(), "info");
 }
 
+TEST(Log, ALineAboutATracedRequestNamesTheTrace) {
+  const SpanContext context =
+      ParseTraceparent("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
+  {
+    const LogTrace outer(context);
+    {
+      const LogTrace untraced{SpanContext()};
+      EXPECT_THAT(Logged({}, "m"), ::testing::EndsWith("I gateway: m\n"));
+    }
+    EXPECT_THAT(Logged({}, "m"),
+                ::testing::EndsWith("I gateway: m trace_id=0af7651916cd43dd8448eb211c80319c\n"));
+    const auto value = boost::json::parse(Logged({.format = "json"}, "m"));
+    EXPECT_EQ(value.at("trace_id").as_string(), "0af7651916cd43dd8448eb211c80319c");
+    EXPECT_EQ(value.at("message").as_string(), "m");
+  }
+  const auto value = boost::json::parse(Logged({.format = "json"}, "m"));
+  EXPECT_FALSE(value.as_object().contains("trace_id"));
+}
+
 }  // namespace
 }  // namespace weft

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -16,8 +17,10 @@
 #include "common/descriptor_limit.h"
 #include "common/flags.h"
 #include "common/log.h"
+#include "common/probe.h"
 #include "common/process_name.h"
 #include "common/shutdown.h"
+#include "common/tracer.h"
 #include "gateway/auth/access.h"
 #include "gateway/auth/guarded_service.h"
 #include "gateway/http/server.h"
@@ -54,6 +57,7 @@ struct Options {
   double recovery_timeout = 30;
   double drain_delay = 0;
   double drain_timeout = 60;
+  TraceOptions trace;
   LogOptions log;
 };
 
@@ -107,6 +111,7 @@ void AddFlags(Flags& flags, Options& options) {
             0.0, 1e6);
   flags.Add("--drain-timeout", options.drain_timeout, "Seconds that streams may go on after that",
             0.0, 1e6);
+  AddTraceFlags(flags, options.trace, /*begins_traces=*/true);
   AddLogFlags(flags, options.log);
 }
 
@@ -141,7 +146,7 @@ struct Groups {
   std::string names;  // the first of each
 };
 
-absl::StatusOr<Groups> StartGroups(const Options& options, Metrics& metrics) {
+absl::StatusOr<Groups> StartGroups(const Options& options, Metrics& metrics, Tracer& tracer) {
   Groups groups;
   const std::string gateway_id = UniqueProcessName();
   std::vector<std::string> first_names;
@@ -169,7 +174,8 @@ absl::StatusOr<Groups> StartGroups(const Options& options, Metrics& metrics) {
         *model,
         ModelServiceOptions{.max_n = options.max_n,
                             .default_timeout = Seconds(options.request_timeout),
-                            .num_threads = options.tokenizer_threads},
+                            .num_threads = options.tokenizer_threads,
+                            .tracer = &tracer},
         *groups.upstreams.back(), *groups.metrics.back()));
   }
   groups.names = absl::StrJoin(first_names, ", ");
@@ -197,6 +203,9 @@ void Drain(const Options& options, ModelRouter& service, http::HttpServer& http,
 }
 
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "probe") {
+    return ProbeMain("weft-gateway", Options{}.admin_port, argc - 1, argv + 1);
+  }
   ShutdownSignal shutdown;
   Options options;
   Flags flags("weft-gateway",
@@ -214,7 +223,9 @@ int Main(int argc, char** argv) {
   const auto access = auth::Access::Start(options.access, metrics);
   if (!access.ok()) return Fail(access.status());
   const auth::Access* asks_for_keys = (*access)->is_open() ? nullptr : access->get();
-  auto groups = StartGroups(options, metrics);
+  const auto tracer = Tracer::Start(options.trace, "weft-gateway", metrics);
+  if (!tracer.ok()) return Fail(tracer.status());
+  auto groups = StartGroups(options, metrics, **tracer);
   if (!groups.ok()) return Fail(groups.status());
   const std::string names = groups->names;
   ModelRouter router(std::move(groups->services), metrics);
@@ -225,12 +236,14 @@ int Main(int argc, char** argv) {
                             .cors = *cors,
                             .has_playground = options.playground});
   openai::ConfigureHttp(options.http, *cors);
+  options.http.tracer = tracer->get();
   auto http = http::HttpServer::Start(options.http, metrics, api.handler());
   if (!http.ok()) return Fail(http.status());
   options.grpc.host = options.http.host;
   options.grpc.tenant_header = options.tenant_header;
   options.grpc.access = asks_for_keys;
   options.grpc.tls = options.http.tls;
+  options.grpc.tracer = tracer->get();
   auto grpc = GrpcServer::Start(options.grpc, service);
   if (!grpc.ok()) return Fail(grpc.status());
   auto admin = AdminServer::Start(

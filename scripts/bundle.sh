@@ -19,8 +19,7 @@ mkdir -p "$root/lib" "$root/libexec"
 # What the other machine brings: glibc's parts, LibTorch, CUDA.
 provided='^(ld-linux-x86-64|libc|libm|libdl|librt|libpthread|libresolv|libutil)\.so'
 provided+='|^lib(torch|c10|cud|cub|cupti|nv|gomp|shm|caffe2)[a-zA-Z0-9_]*[.-]'
-for binary in "build/$preset"/bin/weft*; do ldd "$binary"; done |
-  awk '$2 == "=>" && $3 ~ "^/" {print $3}' | sort -u |
+scripts/linked_libraries.py "build/$preset"/bin/weft* |
   while read -r library; do
     [[ $(basename "$library") =~ $provided ]] || cp -L "$library" "$root/lib/"
   done

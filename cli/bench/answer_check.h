@@ -18,23 +18,22 @@ namespace weft::bench {
 
 class AnswerCheck {
  public:
-  // `model_dir` is the folder that the worker and the gateway were given. Each answer has
-  // `num_tokens` tokens. Errors name the folder's file that is missing or broken.
-  static absl::StatusOr<std::shared_ptr<const AnswerCheck>> Load(const std::string& model_dir,
-                                                                 int num_tokens);
+  // `model_dir` is the folder that the worker and the gateway were given. Errors name the
+  // folder's file that is missing or broken.
+  static absl::StatusOr<std::shared_ptr<const AnswerCheck>> Load(const std::string& model_dir);
 
   // The seed that request `index` has to be sent with.
   static int64_t SeedOf(int64_t index) { return index + 1; }
 
-  // OK, or where request `index`'s answer goes wrong.
-  absl::Status Check(int index, std::string_view text, int64_t num_tokens) const;
+  // OK, or where the answer to request `index` goes wrong, which asked for `num_asked_tokens`.
+  absl::Status Check(int64_t index, int num_asked_tokens, std::string_view text,
+                     int64_t num_tokens) const;
 
  private:
-  AnswerCheck(std::shared_ptr<const text::Tokenizer> tokenizer, int num_tokens)
-      : tokenizer_(std::move(tokenizer)), num_tokens_(num_tokens) {}
+  explicit AnswerCheck(std::shared_ptr<const text::Tokenizer> tokenizer)
+      : tokenizer_(std::move(tokenizer)) {}
 
   const std::shared_ptr<const text::Tokenizer> tokenizer_;
-  const int num_tokens_;
 };
 
 }  // namespace weft::bench

@@ -26,24 +26,24 @@ class AnswerCheckTest : public ::testing::Test {
 
   text::TinyModel model_;
   std::shared_ptr<const text::Tokenizer> tokenizer_ = text::Tokenizer::Load(model_.dir()).value();
-  std::shared_ptr<const AnswerCheck> check_ = AnswerCheck::Load(model_.dir(), kNumTokens).value();
+  std::shared_ptr<const AnswerCheck> check_ = AnswerCheck::Load(model_.dir()).value();
 };
 
 TEST_F(AnswerCheckTest, TakesTheOneRightAnswer) {
-  EXPECT_TRUE(check_->Check(7, Answer(7), kNumTokens).ok());
+  EXPECT_TRUE(check_->Check(7, kNumTokens, Answer(7), kNumTokens).ok());
 }
 
 TEST_F(AnswerCheckTest, RefusesAnothersAndALostToken) {
-  const absl::Status others = check_->Check(7, Answer(8), kNumTokens);
+  const absl::Status others = check_->Check(7, kNumTokens, Answer(8), kNumTokens);
   EXPECT_THAT(std::string(others.message()), HasSubstr("request 7: from byte "));
-  EXPECT_FALSE(check_->Check(7, Answer(7, /*shift=*/1), kNumTokens).ok());
-  EXPECT_FALSE(check_->Check(7, Answer(7) + "a", kNumTokens).ok());
-  EXPECT_EQ(check_->Check(7, Answer(7), kNumTokens - 1).message(),
+  EXPECT_FALSE(check_->Check(7, kNumTokens, Answer(7, /*shift=*/1), kNumTokens).ok());
+  EXPECT_FALSE(check_->Check(7, kNumTokens, Answer(7) + "a", kNumTokens).ok());
+  EXPECT_EQ(check_->Check(7, kNumTokens, Answer(7), kNumTokens - 1).message(),
             "request 7: 39 tokens instead of 40");
 }
 
 TEST_F(AnswerCheckTest, AFolderWithoutATokenizerIsNamed) {
-  const auto none = AnswerCheck::Load("/missing", kNumTokens);
+  const auto none = AnswerCheck::Load("/missing");
   EXPECT_THAT(std::string(none.status().message()), HasSubstr("/missing"));
 }
 

@@ -1,19 +1,22 @@
 #include "cli/bench/bench.h"
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string>
-#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
+#include "cli/bench/accounting.h"
 #include "cli/bench/answer_check.h"
+#include "cli/bench/connection.h"
 #include "cli/bench/load.h"
+#include "cli/bench/metrics_sampler.h"
 #include "cli/bench/options.h"
+#include "cli/bench/progress.h"
 #include "cli/bench/report.h"
+#include "cli/bench/scenario.h"
 #include "cli/bench/server.h"
 #include "cli/bench/statistics.h"
 #include "cli/bench/workload.h"
@@ -28,35 +31,73 @@ int Fail(const absl::Status& status, int exit_code) {
   return exit_code;
 }
 
-// One line that is written over, on a terminal only.
-class Progress {
- public:
-  explicit Progress(int num_requests) : num_requests_(num_requests) {}
-  ~Progress() {
-    if (is_terminal_) std::cerr << "\r\033[K";
-  }
-  void Show(int num_ended, int num_open) const {
-    if (!is_terminal_) return;
-    std::cerr << absl::StrFormat("\r%d of %d requests over, %d open\033[K", num_ended,
-                                 num_requests_, num_open);
-  }
+// What every run has in common.
+struct Setting {
+  const Options& options;  // with the model's name
+  const Scenario& scenario;
+  boost::asio::ip::tcp::endpoint endpoint;
+  std::shared_ptr<TlsClient> tls;
+  std::shared_ptr<const AnswerCheck> check;
 
- private:
-  const int num_requests_;
-  const bool is_terminal_ = isatty(STDERR_FILENO) == 1;
+  Workload MakeWorkload(const RunPoint& run) const {
+    return Workload(options, scenario.target, options.model, scenario.dataset,
+                    scenario.Requests(run));
+  }
+  LoadPlan Plan(const Workload& workload, const RunPoint& run) const {
+    return {.endpoint = endpoint,
+            .tls = tls.get(),
+            .workload = workload,
+            .max_concurrency = run.max_concurrency,
+            .num_threads = options.threads,
+            .timeout_s = options.timeout};
+  }
 };
 
 // Connections and caches warm; what it measures is thrown away.
-absl::Status WarmUp(const Options& options, LoadPlan plan, const Workload& workload) {
-  if (options.num_warmups == 0) return absl::OkStatus();
-  plan.arrivals = Arrivals(options.num_warmups, 0, 0);
-  plan.write_request = [&](int index, std::string& out) {
-    workload.WriteRequest(-1 - int64_t{index}, out);
-  };
+absl::Status WarmUp(const Setting& setting) {
+  const int num_warmups = setting.options.num_warmups;
+  if (num_warmups == 0) return absl::OkStatus();
+  const RunPoint& run = setting.scenario.runs.front();
+  const Workload workload = setting.MakeWorkload(run);
+  LoadPlan plan = setting.Plan(workload, run);
+  plan.arrivals.resize(static_cast<size_t>(num_warmups));
+  plan.first_index = -num_warmups;
   const LoadOutcome outcome = RunLoad(plan);
   if (outcome.measured.errors.empty()) return absl::OkStatus();
   const auto& [kind, error] = *outcome.measured.errors.begin();
   return absl::UnavailableError(absl::StrCat("warming up failed: ", kind, ": ", error.example));
+}
+
+// The `number`th of the sweep.
+RunReport Run(const Setting& setting, size_t number) {
+  const std::vector<RunPoint>& runs = setting.scenario.runs;
+  const RunPoint& run = runs[number];
+  const Workload workload = setting.MakeWorkload(run);
+  LoadPlan plan = setting.Plan(workload, run);
+  for (const sim::Arrival& request : workload.requests()) {
+    plan.arrivals.push_back(1e-6 * static_cast<double>(request.at));
+  }
+  plan.has_schedule = setting.scenario.HasSchedule(run);
+  // No run says what another has said: the server may still know that.
+  plan.first_index = static_cast<int64_t>(number * plan.arrivals.size());
+  plan.check = setting.check.get();
+  RunReport report{.run = run,
+                   .has_schedule = plan.has_schedule,
+                   .num_prompts = static_cast<int>(plan.arrivals.size())};
+
+  Progress progress(runs.size() > 1 ? NameOf(run) : "", report.num_prompts);
+  plan.on_progress = [&](const LoadProgress& now) { progress.Show(now); };
+  MetricsSampler sampler(setting.scenario.metrics_urls, {.ca_file = setting.options.ca_file});
+  report.outcome = RunLoad(plan);
+  report.metrics = sampler.Stop();
+
+  Measurements& measured = report.outcome.measured;
+  report.results = Summarize(measured, report.outcome.duration_s, setting.scenario.slo);
+  report.account = Account(measured.requests);
+  // A sweep keeps what these came to.
+  measured.requests = {};
+  measured.itl_ms = {};
+  return report;
 }
 
 }  // namespace
@@ -64,19 +105,21 @@ absl::Status WarmUp(const Options& options, LoadPlan plan, const Workload& workl
 int Bench(int argc, const char* const* argv) {
   Options options;
   Flags flags("weft bench",
-              "Loads an OpenAI-compatible server with random prompts and streamed answers, and "
-              "reports throughput and latencies. Flags and figures as of `vllm bench serve`.");
+              "Loads an OpenAI-compatible server with streamed requests and reports throughput "
+              "and latencies. Flags and figures as of `vllm bench serve`.");
   AddBenchFlags(flags, options);
   if (std::optional<int> exit_code = flags.Parse(argc, argv)) return *exit_code;
   const char* openai_key = std::getenv("OPENAI_API_KEY");
   if (options.api_key.empty() && openai_key != nullptr) options.api_key = openai_key;
-  if (absl::Status status = Validate(options); !status.ok()) {
-    Fail(status, 2);
+  absl::Status valid = CheckTogether(argc, argv);
+  valid.Update(Validate(options));
+  if (!valid.ok()) {
+    Fail(valid, 2);
     std::cerr << "See --help.\n";
     return 2;
   }
-  const Target target = ParseUrl(options.base_url).value();
-  const Goodput goodput = ParseGoodput(options.goodput).value();
+  const auto scenario = MakeScenario(options);
+  if (!scenario.ok()) return Fail(scenario.status(), 2);
   if (options.threads == 0) options.threads = DefaultThreads();
   if (!options.json.empty()) {  // told before the load rather than after
     if (absl::Status status = WriteFile("--json", options.json, ""); !status.ok())
@@ -84,47 +127,43 @@ int Bench(int argc, const char* const* argv) {
   }
   RaiseDescriptorLimit();
 
-  const auto endpoint = Reach(target);
+  Setting setting{.options = options, .scenario = *scenario};
+  if (scenario->target.is_tls) {
+    auto tls = NewTlsClient(options.ca_file, scenario->target.host);
+    if (!tls.ok()) return Fail(tls.status(), 2);
+    setting.tls = *std::move(tls);
+  }
+  if (!options.check_simulated.empty()) {
+    auto check = AnswerCheck::Load(options.check_simulated);
+    if (!check.ok()) return Fail(check.status(), 2);
+    setting.check = *std::move(check);
+  }
+  const auto endpoint = Reach(scenario->target);
   if (!endpoint.ok()) return Fail(endpoint.status(), 1);
+  setting.endpoint = *endpoint;
   if (options.model.empty()) {
-    absl::StatusOr<std::string> model = FirstModel(*endpoint, target, options.api_key);
+    auto model =
+        FirstModel(scenario->target, {.ca_file = options.ca_file, .api_key = options.api_key});
     if (!model.ok()) return Fail(model.status(), 1);
     options.model = *std::move(model);
   }
+  if (absl::Status status = WarmUp(setting); !status.ok()) return Fail(status, 1);
 
-  std::shared_ptr<const AnswerCheck> check;
-  if (!options.check_simulated.empty()) {
-    auto loaded = AnswerCheck::Load(options.check_simulated, options.random_output_len);
-    if (!loaded.ok()) return Fail(loaded.status(), 2);
-    check = *std::move(loaded);
+  std::vector<RunReport> reports;
+  int64_t num_failed = 0;
+  for (size_t i = 0; i < scenario->runs.size(); ++i) {
+    reports.push_back(Run(setting, i));
+    num_failed += reports.back().results.num_failed;
+    std::cout << Table(options, reports.back()) << std::flush;
   }
-  const Workload workload(options, target, options.model);
-  const Progress progress(options.num_prompts);
-  LoadPlan plan{.endpoint = *endpoint,
-                .max_concurrency = options.max_concurrency,
-                .num_threads = options.threads,
-                .timeout_s = options.timeout};
-  if (absl::Status status = WarmUp(options, plan, workload); !status.ok()) return Fail(status, 1);
-  plan.arrivals = Arrivals(options.num_prompts, options.request_rate, options.seed);
-  plan.write_request = [&](int index, std::string& out) { workload.WriteRequest(index, out); };
-  if (check != nullptr) {
-    plan.check = [&](int index, std::string_view text, int64_t num_tokens) {
-      return check->Check(index, text, num_tokens);
-    };
-  }
-  plan.on_progress = [&](int num_ended, int num_open) { progress.Show(num_ended, num_open); };
-  const LoadOutcome outcome = RunLoad(plan);
-
-  const Results results = Summarize(outcome.measured, outcome.duration_s, goodput);
-  const Report report{.options = options, .outcome = outcome, .results = results};
-  std::cerr.flush();
-  std::cout << Table(report) << std::flush;
+  if (reports.size() > 1) std::cout << '\n' << SweepTable(options, reports) << std::flush;
   if (!options.json.empty()) {
-    if (absl::Status status = WriteFile("--json", options.json, Json(report)); !status.ok()) {
+    if (absl::Status status = WriteFile("--json", options.json, Json(options, reports));
+        !status.ok()) {
       return Fail(status, 1);
     }
   }
-  return results.num_failed == 0 ? 0 : 1;
+  return num_failed == 0 ? 0 : 1;
 }
 
 }  // namespace weft::bench

@@ -2,7 +2,7 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -21,9 +21,8 @@ double Milliseconds(Clock::duration time) {
 Client::Client(ClientThread& thread, const ClientShared& shared)
     : thread_(thread),
       shared_(shared),
-      socket_(thread.context.get_executor()),
       timer_(thread.context.get_executor()),
-      scanner_(/*keeps_text=*/shared.check != nullptr) {}
+      scanner_(/*keeps_text=*/shared.check != nullptr || shared.workload.has_conversations()) {}
 
 // ---- sending ----
 
@@ -33,43 +32,47 @@ void Client::Next() {
     Close();
     return shared_.slot_over();
   }
-  index_ = ticket->index;
-  shared_.write_request(index_, request_);
-  if (ticket->due <= Clock::now()) return Begin();
+  dialogue_.index = shared_.first_index + ticket->index;
+  dialogue_.turn = 0;
+  shared_.workload.Write(dialogue_, request_);
+  if (ticket->due <= Clock::now()) return Begin(ticket->due);
   timer_.expires_at(ticket->due);
-  timer_.async_wait([self = shared_from_this()](Error) { self->Begin(); });
+  timer_.async_wait([self = shared_from_this(), due = ticket->due](Error) { self->Begin(due); });
 }
 
-void Client::Begin() {
+void Client::Begin(Clock::time_point due) {
   if (shared_.dispatcher.Begin()) shared_.add_slot();
+  SendTurn(shared_.has_schedule ? due : Clock::now());
+}
+
+void Client::SendTurn(Clock::time_point arrived) {
   is_open_ = true;
   scanner_.Reset();
   first_text_.reset();
   num_measured_text_ = 0;
   finish_was_measured_ = false;
+  arrived_ = arrived;
   began_ = last_event_ = Clock::now();
   timer_.expires_at(began_ + shared_.timeout);
   timer_.async_wait([self = shared_from_this()](Error error) {
     if (!error) self->OnTimeout();
   });
-  if (socket_.is_open()) return Write();
+  if (connection_ != nullptr) return Write();
   Connect();
 }
 
 void Client::Connect() {
   Close();
   num_used_ = 0;
-  socket_.async_connect(shared_.endpoint,
-                        [self = shared_from_this(), attempt = attempt_](Error error) {
-                          if (attempt == self->attempt_) self->OnConnected(error);
-                        });
+  connection_ = std::make_shared<Connection>(thread_.context, shared_.tls);
+  connection_->Connect(shared_.endpoint,
+                       [self = shared_from_this(), connection = connection_](Error error) {
+                         if (connection == self->connection_) self->OnConnected(error);
+                       });
 }
 
 void Client::OnConnected(Error error) {
   if (error) return Fail("connect", error.message());
-  Error ignored;
-  socket_.non_blocking(true, ignored);
-  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
   Write();
 }
 
@@ -77,31 +80,27 @@ void Client::Write() {
   rest_.clear();
   has_bytes_ = false;
   parser_.emplace(scanner_);
-  asio::async_write(socket_, asio::buffer(request_),
-                    [self = shared_from_this(), attempt = attempt_](Error, size_t) {
-                      // A server may answer and close before it has read all: whatever
-                      // went wrong, reading tells.
-                      if (attempt == self->attempt_) self->ArmRead();
-                    });
+  connection_->Write(request_, [self = shared_from_this(), connection = connection_] {
+    if (connection == self->connection_) self->ArmRead();
+  });
 }
 
 // ---- receiving ----
 
 void Client::ArmRead() {
-  socket_.async_wait(asio::socket_base::wait_read,
-                     [self = shared_from_this(), attempt = attempt_](Error error) {
-                       if (attempt == self->attempt_) self->OnReadable(error);
-                     });
+  connection_->WaitReadable([self = shared_from_this(), connection = connection_](Error error) {
+    if (connection == self->connection_) self->OnReadable(error);
+  });
 }
 
 void Client::OnReadable(Error error) {
   std::vector<char>& buffer = thread_.buffer;
   while (!error) {
-    const size_t n = socket_.read_some(asio::buffer(buffer), error);
+    const size_t n = connection_->ReadSome(asio::buffer(buffer), error);
     if (error == asio::error::would_block) return ArmRead();
     if (error) break;
     if (!Take({buffer.data(), n})) return;
-    if (n < buffer.size()) return ArmRead();
+    if (!connection_->MayHoldMore(n, buffer.size())) return ArmRead();
   }
   OnEnd(error);
 }
@@ -130,6 +129,11 @@ bool Client::Take(std::string_view bytes) {
 
 void Client::Measure(Clock::time_point now) {
   const int num_text = scanner_.num_text_events();
+  const int num_new = num_text - num_measured_text_;
+  if (num_new > 0) {  // nobody else writes it
+    thread_.num_text_events.store(thread_.num_text_events.load(std::memory_order_relaxed) + num_new,
+                                  std::memory_order_relaxed);
+  }
   for (; num_measured_text_ < num_text; ++num_measured_text_) {
     if (!first_text_) {
       first_text_ = now;
@@ -180,22 +184,36 @@ void Client::Finish() {
 
   const bool has_usage = scanner_.usage().has_value();
   const Usage usage = scanner_.usage().value_or(Usage{0, scanner_.num_text_events()});
-  if (shared_.check) {
-    const absl::Status right = shared_.check(index_, scanner_.text(), usage.completion_tokens);
+  if (shared_.check != nullptr) {
+    const absl::Status right = shared_.check->Check(dialogue_.index, dialogue_.num_asked_tokens,
+                                                    scanner_.text(), usage.completion_tokens);
     if (!right.ok()) return Fail("wrong answer", std::string(right.message()));
   }
+  Record(usage, has_usage);
+  if (!parser_->keep_alive()) Close();
+  if (!shared_.workload.Continue(dialogue_, scanner_.text(), usage.prompt_tokens,
+                                 usage.completion_tokens)) {
+    return EndRequest();
+  }
+  shared_.workload.Write(dialogue_, request_);
+  asio::post(thread_.context, [self = shared_from_this()] { self->SendTurn(Clock::now()); });
+}
+
+void Client::Record(const Usage& usage, bool has_usage) {
   // Tokens may make no text: then the end is the first that comes of it.
   const Clock::time_point first = first_text_.value_or(last_event_);
   const int num_gaps = scanner_.num_text_events() - 1;
   thread_.measured.requests.push_back(
-      {.ttft_ms = Milliseconds(first - began_),
-       .e2e_ms = Milliseconds(last_event_ - began_),
+      {.ttft_ms = Milliseconds(first - arrived_),
+       .e2e_ms = Milliseconds(last_event_ - arrived_),
        .mean_itl_ms = num_gaps > 0 ? Milliseconds(last_text_ - first) / num_gaps : 0,
+       .late_ms = Milliseconds(began_ - arrived_),
        .num_prompt_tokens = usage.prompt_tokens,
-       .num_output_tokens = usage.completion_tokens});
-  thread_.measured.num_without_usage += !has_usage;
-  if (!parser_->keep_alive()) Close();
-  EndRequest();
+       .num_output_tokens = usage.completion_tokens,
+       .num_text_events = scanner_.num_text_events(),
+       .has_usage = has_usage,
+       .num_asked_tokens = dialogue_.num_asked_tokens,
+       .num_prompt_ids = dialogue_.num_prompt_ids});
 }
 
 void Client::Fail(const std::string& kind, const std::string& example) {
@@ -213,9 +231,9 @@ void Client::EndRequest() {
 }
 
 void Client::Close() {
-  ++attempt_;
-  Error ignored;
-  socket_.close(ignored);
+  if (connection_ == nullptr) return;
+  connection_->Close();
+  connection_.reset();
 }
 
 }  // namespace weft::bench

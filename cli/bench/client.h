@@ -1,10 +1,11 @@
-// One slot of the load: a connection that sends one request after another and
-// measures each. It stays open between them if the server lets it.
+// One slot of the load: a connection that sends one request after another, or one turn of a
+// conversation after another, and measures each. It stays open between them if the server
+// lets it.
 //
 // Lives on one thread's io_context, and as long as an operation of its is open.
 #pragma once
 
-#include <boost/asio/basic_stream_socket.hpp>
+#include <atomic>
 #include <boost/asio/basic_waitable_timer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -15,22 +16,26 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "cli/bench/answer_check.h"
 #include "cli/bench/answer_parser.h"
+#include "cli/bench/connection.h"
 #include "cli/bench/dispatcher.h"
 #include "cli/bench/sse_scanner.h"
 #include "cli/bench/statistics.h"
+#include "cli/bench/workload.h"
 
 namespace weft::bench {
 
 // What all clients share.
 struct ClientShared {
   boost::asio::ip::tcp::endpoint endpoint;
+  TlsClient* tls;  // nullptr: plain
   Clock::duration timeout;
   Dispatcher& dispatcher;
-  std::function<void(int index, std::string& out)> write_request;
-  // Whether an answer's text and number of tokens are right; empty: anything is.
-  std::function<absl::Status(int index, std::string_view text, int64_t num_tokens)> check;
+  bool has_schedule;    // latencies count from the dispatcher's times
+  int64_t first_index;  // of the workload; the dispatcher counts from 0
+  const Workload& workload;
+  const AnswerCheck* check;         // nullptr: any answer is right
   std::function<void()> add_slot;   // another client, on some thread
   std::function<void()> slot_over;  // this client sends no more
 };
@@ -39,6 +44,7 @@ struct ClientShared {
 struct ClientThread {
   boost::asio::io_context context{1};
   Measurements measured;
+  std::atomic<int64_t> num_text_events = 0;                // so far, for whoever watches
   std::vector<char> buffer = std::vector<char>(64 << 10);  // a read is looked at at once
 };
 
@@ -52,11 +58,11 @@ class Client : public std::enable_shared_from_this<Client> {
  private:
   using Error = boost::system::error_code;
   using Executor = boost::asio::io_context::executor_type;
-  using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp, Executor>;
   using Timer = boost::asio::basic_waitable_timer<Clock, boost::asio::wait_traits<Clock>, Executor>;
 
   void Next();
-  void Begin();
+  void Begin(Clock::time_point due);
+  void SendTurn(Clock::time_point arrived);
   void Connect();
   void OnConnected(Error error);
   void Write();
@@ -70,25 +76,27 @@ class Client : public std::enable_shared_from_this<Client> {
 
   // The answer is whole.
   void Finish();
+  void Record(const Usage& usage, bool has_usage);
   void Fail(const std::string& kind, const std::string& example);
   void EndRequest();
   void Close();
 
   ClientThread& thread_;
   const ClientShared& shared_;
-  Socket socket_;
-  Timer timer_;           // waits for the ticket's time, then for the timeout
-  int num_used_ = 0;      // answers that this connection has brought
-  uint64_t attempt_ = 0;  // handlers of a connection that was given up know an older one
+  // Handlers of one that was given up know another than this.
+  std::shared_ptr<Connection> connection_;
+  Timer timer_;       // waits for the ticket's time, then for the timeout
+  int num_used_ = 0;  // answers that this connection has brought
 
   // The request under way:
   bool is_open_ = false;
-  int index_ = 0;
+  Dialogue dialogue_;
   std::string request_;
   std::string rest_;  // bytes of the answer that cannot be read without more
   std::optional<AnswerParser> parser_;
   SseScanner scanner_;
   bool has_bytes_ = false;
+  Clock::time_point arrived_;
   Clock::time_point began_;
   std::optional<Clock::time_point> first_text_;
   Clock::time_point last_text_;

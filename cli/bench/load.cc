@@ -28,6 +28,10 @@ double ThreadCpuSeconds() {
   return seconds(usage.ru_utime) + seconds(usage.ru_stime);
 }
 
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
 struct Thread : ClientThread {
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
   std::thread thread;
@@ -64,10 +68,13 @@ LoadOutcome RunLoad(const LoadPlan& plan) {
   Ending ending;
   std::atomic<size_t> next_thread{0};
   ClientShared shared{.endpoint = plan.endpoint,
+                      .tls = plan.tls,
                       .timeout = std::chrono::duration_cast<Clock::duration>(
                           std::chrono::duration<double>(plan.timeout_s)),
                       .dispatcher = dispatcher,
-                      .write_request = plan.write_request,
+                      .has_schedule = plan.has_schedule,
+                      .first_index = plan.first_index,
+                      .workload = plan.workload,
                       .check = plan.check};
   shared.add_slot = [&] {
     Thread& thread = *threads[next_thread.fetch_add(1) % threads.size()];
@@ -86,9 +93,16 @@ LoadOutcome RunLoad(const LoadPlan& plan) {
     });
   }
   while (!ending.WaitFor(std::chrono::milliseconds(500))) {
-    if (plan.on_progress) plan.on_progress(dispatcher.num_ended(), dispatcher.num_open());
+    if (!plan.on_progress) continue;
+    LoadProgress progress{.elapsed_s = SecondsSince(start),
+                          .num_ended = dispatcher.num_ended(),
+                          .num_open = dispatcher.num_open()};
+    for (const auto& thread : threads) {
+      progress.num_text_events += thread->num_text_events.load(std::memory_order_relaxed);
+    }
+    plan.on_progress(progress);
   }
-  LoadOutcome outcome{.duration_s = std::chrono::duration<double>(Clock::now() - start).count(),
+  LoadOutcome outcome{.duration_s = SecondsSince(start),
                       .peak_concurrency = dispatcher.peak_concurrency()};
   for (auto& thread : threads) thread->work.reset();
   for (auto& thread : threads) {

@@ -2,29 +2,39 @@
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
-#include <chrono>
+#include <cstdint>
 #include <functional>
-#include <string>
-#include <string_view>
 #include <vector>
 
-#include "absl/status/status.h"
+#include "cli/bench/answer_check.h"
+#include "cli/bench/connection.h"
 #include "cli/bench/statistics.h"
+#include "cli/bench/workload.h"
 
 namespace weft::bench {
 
+// How far a load is.
+struct LoadProgress {
+  double elapsed_s = 0;
+  int num_ended = 0;
+  int num_open = 0;
+  int64_t num_text_events = 0;
+};
+
 struct LoadPlan {
   boost::asio::ip::tcp::endpoint endpoint;
+  TlsClient* tls = nullptr;  // nullptr: plain
+  const Workload& workload;
+  int64_t first_index = 0;       // of the workload's requests, which go out in order
   std::vector<double> arrivals;  // seconds, ascending; one for each request
-  int max_concurrency = 0;       // 0: no limit
+  // Latencies count from the arrivals; else from sending.
+  bool has_schedule = false;
+  int max_concurrency = 0;  // 0: no limit
   int num_threads = 1;
   double timeout_s = 3600;
-  // Called on every thread.
-  std::function<void(int index, std::string& out)> write_request;
-  // Whether an answer is right, likewise; empty: anything is.
-  std::function<absl::Status(int index, std::string_view text, int64_t num_tokens)> check;
+  const AnswerCheck* check = nullptr;  // nullptr: any answer is right
   // Called on the caller's thread, twice a second.
-  std::function<void(int num_ended, int num_open)> on_progress;
+  std::function<void(const LoadProgress&)> on_progress;
 };
 
 struct LoadOutcome {

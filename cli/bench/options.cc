@@ -2,55 +2,61 @@
 
 #include <algorithm>
 #include <boost/json/parse.hpp>
-#include <charconv>
-#include <limits>
-#include <string_view>
+#include <boost/json/value.hpp>
 #include <thread>
-#include <utility>
-#include <vector>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
+#include "cli/bench/said_flags.h"
 #include "common/flags.h"
 
 namespace weft::bench {
-namespace {
-
-absl::Status BadUrl(const std::string& url, const char* cause) {
-  return absl::InvalidArgumentError(
-      absl::StrCat("--base-url ", url, ": ", cause, "; it looks like http://127.0.0.1:8000"));
-}
-
-bool IsPort(std::string_view text) {
-  int port = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc() && end == text.data() + text.size() && port >= 1 && port <= 65535;
-}
-
-}  // namespace
 
 void AddBenchFlags(Flags& flags, Options& options) {
-  flags.Add("--base-url", options.base_url, "The server; plain HTTP");
+  flags.Add("--base-url", options.base_url, "The server, as http://host:8000 or https://host");
+  flags.Add("--ca-file", options.ca_file,
+            "PEM file of the authorities to trust with https (default: SSL_CERT_FILE's, else the "
+            "system's)");
   flags.Add("--model", options.model, "Model to ask for (default: the first of /v1/models)");
   flags.AddChoice(
       "--endpoint", options.endpoint, {"completions", "chat"},
       "completions: prompts are token ids, of exact length; chat: words, of about that");
   flags.Add("--api-key", options.api_key,
             "Sent as a bearer token (default: OPENAI_API_KEY, too, has it)");
-  flags.Add("--num-prompts", options.num_prompts, "Requests", 1, 100'000'000);
+
+  flags.Add("--num-prompts", options.num_prompts,
+            "Requests of each run; 0: those of --trace or --dataset-path, else 1000", 0,
+            10'000'000);
   flags.Add("--num-warmups", options.num_warmups, "Requests before, which do not count", 0,
             1'000'000);
-  flags.Add("--max-concurrency", options.max_concurrency, "Requests at one time; 0: no limit", 0,
-            1'000'000);
+  flags.Add("--max-concurrency", options.max_concurrency,
+            "Requests at one time; 0: no limit; several, as 1,8,64: a run for each");
   flags.Add("--request-rate", options.request_rate,
-            "Arrivals per second, a Poisson process; 0 or inf: all at once", 0.0,
-            std::numeric_limits<double>::infinity());
-  flags.Add("--random-input-len", options.random_input_len, "Tokens of each prompt", 1, 1 << 24);
-  flags.Add("--random-output-len", options.random_output_len, "Tokens of each answer (max_tokens)",
-            1, 1 << 24);
+            "Arrivals per second, whether answers come or not; 0 or inf: all at once; several, as "
+            "2,4,8: a run for each");
+  flags.Add("--burstiness", options.burstiness,
+            "Shape of the gaps, gamma: 1 is a Poisson process, less comes in bursts, more evenly",
+            0.01, 1000.0);
+  flags.Add("--trace", options.trace,
+            "Recorded traffic, instead of drawn: JSON lines such as {\"at\": 0.5, \"input\": 812, "
+            "\"output\": 240}, as of weft simulate");
+
+  flags.Add(
+      "--random-input-len", options.random_input_len,
+      "Tokens of each prompt: 512, uniform:100-2000, or lognormal:512,0.8 (median and sigma)");
+  flags.Add("--random-output-len", options.random_output_len,
+            "Tokens of each answer (max_tokens); likewise");
+  flags.Add("--prefix-len", options.prefix_len,
+            "Tokens before each prompt that it shares with others: a system prompt", 0, 1 << 20);
+  flags.Add("--num-prefixes", options.num_prefixes, "Different ones of them, equally often", 1,
+            1'000'000);
+  flags.Add(
+      "--dataset-path", options.dataset_path,
+      "Prompts from a file instead of random ones: JSON lines with prompt, question, problem, "
+      "messages or (ShareGPT's) conversations; output_tokens, too, where a line has it");
+  flags.Add("--conversation-len", options.conversation_len,
+            "Each request begins a conversation, which goes on with the answers in it as long as "
+            "the next turn ends within so many tokens; 0: one turn each",
+            0, 1 << 20);
   flags.Add("--vocab-size", options.vocab_size,
             "Prompts draw token ids below this, and above a first 1000 that may be special", 2,
             1 << 24);
@@ -60,90 +66,38 @@ void AddBenchFlags(Flags& flags, Options& options) {
   flags.Add("--extra-body", options.extra_body,
             "JSON object of further fields of each request, such as "
             R"({"response_format": {"type": "json_object"}})");
-  flags.Add("--seed", options.seed, "Of prompts and arrivals: the same seed, the same load");
+  flags.Add("--seed", options.seed,
+            "Of prompts, lengths and arrivals: the same seed, the same load");
+
   flags.Add("--threads", options.threads, "Of the load generator; 0: half the cores, at most 8", 0,
             1024);
   flags.Add("--timeout", options.timeout, "Seconds after which a request has failed", 0.001, 1e9);
-  flags.Add("--goodput", options.goodput,
-            "Bounds in ms that a good request keeps, as ttft:200,itl:25; of ttft, tpot, itl (the "
+  flags.Add("--slo", options.slo,
+            "Bounds that a good request keeps, as ttft=200ms,itl=25ms; of ttft, tpot, itl (the "
             "mean gap), e2el");
+  flags.Add("--metrics-url", options.metrics_url,
+            "Prometheus texts to sample beside the load, as http://host:9100/metrics; several "
+            "with commas");
   flags.Add("--check-simulated", options.check_simulated,
             "The folder of a model that a simulated worker serves: each answer must be, token by "
             "token, what that worker says");
   flags.Add("--json", options.json, "File that gets the results, in vLLM's names");
 }
 
-absl::StatusOr<Target> ParseUrl(const std::string& url) {
-  const size_t scheme_end = url.find("://");
-  if (scheme_end == std::string::npos) return BadUrl(url, "it has no scheme");
-  const std::string scheme = absl::AsciiStrToLower(url.substr(0, scheme_end));
-  if (scheme == "https") {
-    return BadUrl(url, "https is not supported, only plain HTTP");
-  }
-  if (scheme != "http") return BadUrl(url, "its scheme is not http");
-  std::string_view rest = std::string_view(url).substr(scheme_end + 3);
-  if (rest.find_first_of("?#@ \t\r\n") != std::string_view::npos) {
-    return BadUrl(url, "it may hold host, port and path only");
-  }
-
-  const size_t slash = std::min(rest.find('/'), rest.size());
-  const std::string_view authority = rest.substr(0, slash);
-  std::string_view base = rest.substr(slash);
-  while (base.ends_with("/")) base.remove_suffix(1);
-  if (base.ends_with("/v1")) base.remove_suffix(3);
-
-  std::string_view host = authority;
-  std::string_view port = "80";
-  const size_t bracket = authority.rfind(']');
-  const size_t colon = authority.rfind(':');
-  if (colon != std::string_view::npos && (bracket == std::string_view::npos || colon > bracket)) {
-    host = authority.substr(0, colon);
-    port = authority.substr(colon + 1);
-    if (!IsPort(port)) return BadUrl(url, "its port is not a number from 1 to 65535");
-  }
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find_first_of("[]:") != std::string_view::npos) {
-    return BadUrl(url, "an IPv6 address stands in brackets");
-  }
-  if (host.empty()) return BadUrl(url, "it has no host");
-  return Target{.host = std::string(host),
-                .port = std::string(port),
-                .authority = std::string(authority),
-                .base = std::string(base)};
-}
-
-absl::StatusOr<Goodput> ParseGoodput(const std::string& text, const std::string& flag) {
-  Goodput goodput;
-  const std::vector<std::string> parts =
-      absl::StrSplit(text, absl::ByAnyChar(", "), absl::SkipEmpty());
-  for (const std::string& part : parts) {
-    const std::pair<std::string, std::string> pair =
-        absl::StrSplit(part, absl::MaxSplits(absl::ByAnyChar(":="), 1));
-    std::optional<double>* bound = pair.first == "ttft"   ? &goodput.ttft
-                                   : pair.first == "tpot" ? &goodput.tpot
-                                   : pair.first == "itl"  ? &goodput.itl
-                                   : pair.first == "e2el" ? &goodput.e2el
-                                                          : nullptr;
-    double ms = 0;
-    if (bound == nullptr || !absl::SimpleAtod(absl::StripSuffix(pair.second, "ms"), &ms) ||
-        !(ms >= 0)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          flag, " ", text, ": ", part,
-          " is none of ttft:MS, tpot:MS, itl:MS, e2el:MS, with MS milliseconds from 0"));
-    }
-    *bound = ms;
-  }
-  return goodput;
+absl::Status CheckTogether(int argc, const char* const* argv) {
+  const SaidFlags said(argc, argv);
+  absl::Status together =
+      said.Exclude("--trace",
+                   {"--num-prompts", "--request-rate", "--burstiness", "--random-input-len",
+                    "--random-output-len", "--num-prefixes", "--dataset-path"},
+                   "whose requests are what they are");
+  together.Update(said.Exclude(
+      "--dataset-path", {"--random-input-len", "--prefix-len", "--num-prefixes", "--vocab-size"},
+      "whose prompts are what they are"));
+  return together;
 }
 
 absl::Status Validate(const Options& options) {
-  if (absl::StatusOr<Target> target = ParseUrl(options.base_url); !target.ok()) {
-    return target.status();
-  }
-  if (absl::StatusOr<Goodput> goodput = ParseGoodput(options.goodput); !goodput.ok()) {
-    return goodput.status();
-  }
   if (std::any_of(options.api_key.begin(), options.api_key.end(),
                   [](unsigned char c) { return c <= ' ' || c > '~'; })) {
     return absl::InvalidArgumentError("--api-key holds what no header may hold");
@@ -158,6 +112,14 @@ absl::Status Validate(const Options& options) {
     return absl::InvalidArgumentError(
         "--check-simulated knows whole answers of completions: it needs --endpoint completions "
         "and --ignore-eos");
+  }
+  if (options.conversation_len > 0 && options.endpoint != "chat") {
+    return absl::InvalidArgumentError(
+        "--conversation-len: only a chat has turns; it needs --endpoint chat");
+  }
+  if (options.conversation_len > 0 && !options.dataset_path.empty()) {
+    return absl::InvalidArgumentError(
+        "--conversation-len draws what is said in each turn; --dataset-path says it; give one");
   }
   return absl::OkStatus();
 }

@@ -5,7 +5,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "cli/bench/options.h"
+#include "cli/bench/http_get.h"
+#include "cli/bench/target.h"
 
 namespace weft::bench {
 
@@ -13,7 +14,6 @@ namespace weft::bench {
 absl::StatusOr<boost::asio::ip::tcp::endpoint> Reach(const Target& target);
 
 // The first name of /v1/models.
-absl::StatusOr<std::string> FirstModel(const boost::asio::ip::tcp::endpoint& endpoint,
-                                       const Target& target, const std::string& api_key);
+absl::StatusOr<std::string> FirstModel(const Target& target, const GetOptions& options);
 
 }  // namespace weft::bench

@@ -46,14 +46,18 @@ std::optional<Usage> ReadUsage(std::string_view payload) {
                .completion_tokens = read("completion_tokens")};
 }
 
-// {"choices":[{"text":"..."}]}
-std::string CompletionText(std::string_view payload) {
+// {"choices":[{"text":"..."}]}, or a delta's content or reasoning under either name.
+std::string AnswerText(std::string_view payload) {
   boost::system::error_code error;
   const json::value value = json::parse({payload.data(), payload.size()}, error);
   if (error) return {};
-  const json::value* const text = value.find_pointer("/choices/0/text", error);
-  if (text == nullptr || !text->is_string()) return {};
-  return {text->get_string().data(), text->get_string().size()};
+  for (const char* place : {"/choices/0/text", "/choices/0/delta/content",
+                            "/choices/0/delta/reasoning_content", "/choices/0/delta/reasoning"}) {
+    const json::value* const text = value.find_pointer(place, error);
+    if (text == nullptr || !text->is_string() || text->get_string().empty()) continue;
+    return {text->get_string().data(), text->get_string().size()};
+  }
+  return {};
 }
 
 }  // namespace
@@ -95,9 +99,10 @@ void SseScanner::ReadPayload(std::string_view payload) {
   }
   const bool has_text = HasText(payload, "\"text\":") || HasText(payload, "\"content\":") ||
                         HasText(payload, "\"reasoning_content\":") ||
-                        HasText(payload, "\"reasoning\":");
+                        HasText(payload, "\"reasoning\":") ||
+                        ValueBehind(payload, "\"tool_calls\":").starts_with("[{");
   num_text_events_ += has_text;
-  if (has_text && keeps_text_) text_ += CompletionText(payload);
+  if (has_text && keeps_text_) text_ += AnswerText(payload);
   if (ValueBehind(payload, "\"finish_reason\":").starts_with('"')) has_finish_ = true;
   if (ValueBehind(payload, "\"usage\":").starts_with('{')) {
     if (std::optional<Usage> usage = ReadUsage(payload)) usage_ = usage;

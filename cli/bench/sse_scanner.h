@@ -28,13 +28,14 @@ class SseScanner {
   void Reset();
 
   // So far:
-  int num_events() const { return num_events_; }                // of every kind
-  int num_text_events() const { return num_text_events_; }      // some text, reasoning included
+  int num_events() const { return num_events_; }  // of every kind
+  // Some text, reasoning included, or a tool's call; a role alone is none.
+  int num_text_events() const { return num_text_events_; }
   bool has_finish() const { return has_finish_; }               // a finish_reason has come
   bool is_done() const { return is_done_; }                     // [DONE] has come
   const std::optional<Usage>& usage() const { return usage_; }  // the latest
   const std::string& error() const { return error_; }           // an event's message; empty: none
-  const std::string& text() const { return text_; }             // of a completion, if it is kept
+  const std::string& text() const { return text_; }  // if it is kept; a chat's with its reasoning
 
  private:
   void ReadLine(std::string_view line);

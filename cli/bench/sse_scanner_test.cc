@@ -72,6 +72,24 @@ TEST(SseScanner, ChatTextIsContentOrReasoning) {
   EXPECT_EQ(chat(R"("content": "")"), 0);
 }
 
+TEST(SseScanner, AToolsCallIsContentAndARoleAloneIsNone) {
+  const auto count = [](const std::string& delta) {
+    return Scan(R"(data: {"choices":[{"index":0,"delta":{)" + delta + "}}]}\n\n").num_text_events();
+  };
+  EXPECT_EQ(count(R"("tool_calls":[{"index":0,"function":{"arguments":"{"}}])"), 1);
+  EXPECT_EQ(count(R"("role":"assistant","content":null,"tool_calls":[])"), 0);
+  EXPECT_EQ(count(R"("role":"assistant","tool_calls":null)"), 0);
+}
+
+TEST(SseScanner, KeepsAChatsTextAndReasoning) {
+  SseScanner scanner(/*keeps_text=*/true);
+  for (const char* delta : {R"("role":"assistant","content":"")", R"("reasoning_content":"a")",
+                            R"("content":null,"reasoning":"b")", R"("content":"c")"}) {
+    scanner.Feed(std::string(R"(data: {"choices":[{"delta":{)") + delta + "}}]}\n\n");
+  }
+  EXPECT_EQ(scanner.text(), "abc");
+}
+
 TEST(SseScanner, WhatAModelWritesIsNeverTakenForAKey) {
   const SseScanner scanner = Scan(Completion(
       R"("\"usage\":{\"completion_tokens\":9},\"error\":\"x\",\"finish_reason\":\"stop\",[DONE]")"));

@@ -16,12 +16,12 @@ double Tpot(const RequestRecord& request) {
   return (request.e2e_ms - request.ttft_ms) / static_cast<double>(request.num_output_tokens - 1);
 }
 
-bool IsGood(const RequestRecord& request, const Goodput& goodput) {
+bool IsGood(const RequestRecord& request, const Slo& slo) {
   const auto keeps = [](double value, const std::optional<double>& bound) {
     return !bound || value <= *bound;
   };
-  return keeps(request.ttft_ms, goodput.ttft) && keeps(Tpot(request), goodput.tpot) &&
-         keeps(request.mean_itl_ms, goodput.itl) && keeps(request.e2e_ms, goodput.e2el);
+  return keeps(request.ttft_ms, slo.ttft) && keeps(Tpot(request), slo.tpot) &&
+         keeps(request.mean_itl_ms, slo.itl) && keeps(request.e2e_ms, slo.e2el);
 }
 
 }  // namespace
@@ -40,7 +40,6 @@ void Measurements::Merge(Measurements&& other) {
     if (mine.count() == 0) mine.example = std::move(error.example);
     mine.after_ms.insert(mine.after_ms.end(), error.after_ms.begin(), error.after_ms.end());
   }
-  num_without_usage += other.num_without_usage;
 }
 
 template <typename T>
@@ -69,7 +68,8 @@ Summary Summarize(std::vector<T> values) {
           .std = std::sqrt(squares / count),
           .p50 = Percentile(values, 50),
           .p90 = Percentile(values, 90),
-          .p99 = Percentile(values, 99)};
+          .p99 = Percentile(values, 99),
+          .max = static_cast<double>(values.back())};
 }
 
 template Summary Summarize(std::vector<float> values);
@@ -81,23 +81,29 @@ double Results::PerSecond(int64_t count) const {
   return duration_s > 0 ? static_cast<double>(count) / duration_s : 0;
 }
 
-Results Summarize(const Measurements& measured, double duration_s, const Goodput& goodput) {
+Results Summarize(const Measurements& measured, double duration_s, const Slo& slo) {
   Results results{.duration_s = duration_s,
                   .num_succeeded = static_cast<int64_t>(measured.requests.size())};
   for (const auto& [kind, error] : measured.errors) results.num_failed += error.count();
-  std::vector<double> ttft, tpot, e2e;
+  std::vector<double> ttft, tpot, e2e, late, sent_ttft, sent_e2e;
   for (const RequestRecord& request : measured.requests) {
     results.num_prompt_tokens += request.num_prompt_tokens;
     results.num_output_tokens += request.num_output_tokens;
-    results.num_good += IsGood(request, goodput);
+    results.num_good += IsGood(request, slo);
     ttft.push_back(request.ttft_ms);
     e2e.push_back(request.e2e_ms);
+    late.push_back(request.late_ms);
+    sent_ttft.push_back(request.ttft_ms - request.late_ms);
+    sent_e2e.push_back(request.e2e_ms - request.late_ms);
     if (request.num_output_tokens > 1) tpot.push_back(Tpot(request));
   }
   results.ttft_ms = Summarize(std::move(ttft));
   results.tpot_ms = Summarize(std::move(tpot));
   results.itl_ms = Summarize(measured.itl_ms);
   results.e2e_ms = Summarize(std::move(e2e));
+  results.late_ms = Summarize(std::move(late));
+  results.ttft_from_sending_ms = Summarize(std::move(sent_ttft));
+  results.e2e_from_sending_ms = Summarize(std::move(sent_e2e));
   return results;
 }
 

@@ -1,9 +1,14 @@
 // What was measured and what it comes to. Definitions are vLLM's:
 //
-//   TTFT  from sending a request to its first event with text
+//   TTFT  from a request's arrival to its first event with text
 //   ITL   between one event with text and the next; an event may carry several tokens
 //   TPOT  (E2E - TTFT) / (tokens - 1); of requests with two tokens or more
-//   E2E   from sending a request to the last event of its choice
+//   E2E   from a request's arrival to the last event of its choice
+//
+// A request arrives when the load's schedule says, even if it was sent later because every
+// slot was busy or the generator was late: a server that holds requests up is not spared those
+// that would have come meanwhile (coordinated omission). Without a schedule it arrives when it
+// is sent.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +16,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/bench/options.h"
+#include "cli/bench/slo.h"
 
 namespace weft::bench {
 
@@ -20,8 +25,15 @@ struct RequestRecord {
   double ttft_ms = 0;
   double e2e_ms = 0;
   double mean_itl_ms = 0;  // 0: one event or none
+  double late_ms = 0;      // from its arrival to its sending
   int64_t num_prompt_tokens = 0;
   int64_t num_output_tokens = 0;
+
+  // What accounting.h holds these against.
+  int num_text_events = 0;
+  bool has_usage = true;     // else the prompt counts 0 tokens, and each event is one
+  int num_asked_tokens = 0;  // max_tokens
+  int num_prompt_ids = 0;    // 0: the prompt was text
 };
 
 // Requests that failed in the same way.
@@ -37,7 +49,6 @@ struct Measurements {
   std::vector<RequestRecord> requests;
   std::vector<float> itl_ms;
   std::map<std::string, ErrorCount> errors;  // by kind
-  int64_t num_without_usage = 0;             // their tokens are their events
 
   void AddError(const std::string& kind, const std::string& example, double after_ms);
   void Merge(Measurements&& other);
@@ -49,6 +60,7 @@ struct Summary {
   double p50 = 0;
   double p90 = 0;
   double p99 = 0;
+  double max = 0;
 };
 
 // Percentiles as numpy has them, between neighbours in a straight line. All 0 for no
@@ -65,15 +77,19 @@ struct Results {
   int64_t num_failed = 0;
   int64_t num_prompt_tokens = 0;
   int64_t num_output_tokens = 0;
-  int64_t num_good = 0;  // within every bound of Goodput
+  int64_t num_good = 0;  // within every bound of the Slo
   Summary ttft_ms;
   Summary tpot_ms;
   Summary itl_ms;
   Summary e2e_ms;
+  // Of requests that a schedule sent: how late, and what they saw from then on.
+  Summary late_ms;
+  Summary ttft_from_sending_ms;
+  Summary e2e_from_sending_ms;
 
   double PerSecond(int64_t count) const;
 };
 
-Results Summarize(const Measurements& measured, double duration_s, const Goodput& goodput);
+Results Summarize(const Measurements& measured, double duration_s, const Slo& slo);
 
 }  // namespace weft::bench

@@ -60,6 +60,18 @@ TEST(Results, AGoodRequestKeepsEveryBound) {
   EXPECT_EQ(Summarize(Two(), 2, {.e2el = 500}).num_good, 1);
 }
 
+TEST(Results, LatenessIsPartOfALatencyAndToldApart) {
+  Measurements measured;
+  measured.requests = {{.ttft_ms = 250, .e2e_ms = 1000, .late_ms = 200, .num_output_tokens = 11}};
+  const Results results = Summarize(measured, 1, {.ttft = 100});
+  EXPECT_DOUBLE_EQ(results.ttft_ms.p50, 250);
+  EXPECT_DOUBLE_EQ(results.ttft_from_sending_ms.p50, 50);
+  EXPECT_DOUBLE_EQ(results.e2e_from_sending_ms.p50, 800);
+  EXPECT_DOUBLE_EQ(results.late_ms.max, 200);
+  EXPECT_DOUBLE_EQ(results.tpot_ms.p50, 75) << "lateness is before the first token";
+  EXPECT_EQ(results.num_good, 0) << "who waits for a slot waits";
+}
+
 TEST(Measurements, MergingKeepsCountsAndOneExample) {
   Measurements first = Two(), second = Two();
   second.itl_ms = {1, 2};

@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
-#include <boost/json/string.hpp>
 #include <boost/json/value.hpp>
 #include <charconv>
-#include <cmath>
 #include <iterator>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "cli/bench/answer_check.h"
+#include "cli/bench/json_text.h"
+#include "sim/random.h"
 
 namespace weft::bench {
 namespace {
@@ -29,53 +30,62 @@ constexpr const char* kWords[] = {
     "side",     "kind",   "head",       "house",  "service", "friend",  "father",   "power",
     "hour",     "game",   "line",       "end",    "member",  "law",     "car",      "city"};
 
-// SplitMix64: neighbouring seeds, unrelated numbers.
-class Random {
- public:
-  explicit Random(uint64_t seed) : state_(seed) {}
-  uint64_t Next() {
-    uint64_t z = state_ += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
-  int Below(int end) { return static_cast<int>((Next() >> 32) * static_cast<uint64_t>(end) >> 32); }
-  double Unit() { return static_cast<double>(Next() >> 11) * 0x1p-53; }  // [0, 1)
-
- private:
-  uint64_t state_;
-};
-
 void AppendInt(std::string& out, uint64_t value) {
   char digits[24];
   out.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
 }
 
-std::string Quoted(const std::string& text) {
-  return boost::json::serialize(boost::json::string(text));
+// Seeds of one kind of text. Neighbouring numbers, unrelated seeds: SplitMix64's states would
+// draw the same numbers, one place apart.
+uint64_t TextSeed(uint64_t seed, uint64_t kind, uint64_t number) {
+  return sim::Random(sim::Random(seed ^ kind).Next() + number).Next();
+}
+constexpr uint64_t kOwnText = 0x70726f6d7074;
+constexpr uint64_t kSharedText = 0x707265666978;
+
+uint64_t OwnSeed(uint64_t seed, const Dialogue& dialogue) {
+  return TextSeed(seed, kOwnText, static_cast<uint64_t>(dialogue.index)) +
+         static_cast<uint64_t>(dialogue.turn);
+}
+
+// Tenants share nothing.
+uint64_t SharedSeed(uint64_t seed, const sim::Arrival& request) {
+  uint64_t tenant = 0xcbf29ce484222325;  // FNV-1a
+  for (const char c : request.tenant) {
+    tenant = (tenant ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  }
+  return TextSeed(seed ^ tenant, kSharedText, request.prefix);
+}
+
+void AppendWords(uint64_t seed, int count, std::string& out) {
+  sim::Random random(seed);
+  for (int i = 0; i < count; ++i) {
+    if (i > 0) out += ' ';
+    out += kWords[random.Between(0, static_cast<int>(std::size(kWords)) - 1)];
+  }
+}
+
+// Behind those that are there. What `append_content` appends needs no escapes.
+template <typename AppendContent>
+void AppendMessage(std::string& messages, const char* role, AppendContent append_content) {
+  absl::StrAppend(&messages, messages.empty() ? "" : ",", "{\"role\":\"", role,
+                  "\",\"content\":\"");
+  append_content(messages);
+  messages += "\"}";
 }
 
 }  // namespace
 
-std::vector<double> Arrivals(int num_requests, double rate, uint64_t seed) {
-  std::vector<double> arrivals(static_cast<size_t>(num_requests), 0.0);
-  if (rate == 0 || std::isinf(rate)) return arrivals;
-  Random random(Random(seed).Next());
-  double now = 0;
-  for (double& arrival : arrivals) {
-    arrival = now;
-    now -= std::log1p(-random.Unit()) / rate;
-  }
-  return arrivals;
-}
-
-Workload::Workload(const Options& options, const Target& target, const std::string& model)
+Workload::Workload(const Options& options, const Target& target, const std::string& model,
+                   const Dataset& dataset, std::vector<sim::Arrival> requests)
     : is_chat_(options.endpoint == "chat"),
       has_seeds_(!options.check_simulated.empty()),
-      input_len_(options.random_input_len),
+      conversation_len_(options.conversation_len),
       first_id_(std::min(kFirstId, options.vocab_size / 2)),
       end_id_(options.vocab_size),
-      seed_(options.seed) {
+      seed_(options.seed),
+      dataset_(dataset),
+      requests_(std::move(requests)) {
   head_ = absl::StrCat("POST ", target.base, is_chat_ ? "/v1/chat/completions" : "/v1/completions",
                        " HTTP/1.1\r\nHost: ", target.authority,
                        "\r\nUser-Agent: weft-bench\r\nAccept: text/event-stream\r\n"
@@ -87,52 +97,107 @@ Workload::Workload(const Options& options, const Target& target, const std::stri
 
   // The fields that `vllm bench serve` sends.
   body_begin_ = absl::StrCat("{\"model\":", Quoted(model));
-  if (is_chat_) {
-    absl::StrAppend(&body_begin_, ",\"max_completion_tokens\":", options.random_output_len);
-  } else {
-    absl::StrAppend(&body_begin_, ",\"max_tokens\":", options.random_output_len,
-                    ",\"repetition_penalty\":1.0");
-  }
-  absl::StrAppend(&body_begin_, ",\"temperature\":", options.temperature,
+  absl::StrAppend(&body_begin_, is_chat_ ? "" : ",\"repetition_penalty\":1.0",
+                  ",\"temperature\":", options.temperature,
                   options.ignore_eos ? ",\"ignore_eos\":true" : "",
                   ",\"stream\":true,\"stream_options\":{\"include_usage\":true}");
   if (!options.extra_body.empty()) {
     const boost::json::value fields = boost::json::parse(options.extra_body);
     for (const auto& [name, value] : fields.as_object()) {
-      absl::StrAppend(&body_begin_, ",", Quoted(std::string(name)), ":",
+      absl::StrAppend(&body_begin_, ",", Quoted(std::string_view(name.data(), name.size())), ":",
                       boost::json::serialize(value));
     }
   }
-  body_begin_ += is_chat_ ? ",\"messages\":[{\"role\":\"user\",\"content\":\"" : ",\"prompt\":[";
-  body_end_ = is_chat_ ? "\"}]" : "]";
+  body_begin_ += is_chat_ ? ",\"max_completion_tokens\":" : ",\"max_tokens\":";
 }
 
-void Workload::AppendPrompt(int64_t index, std::string& out) const {
-  Random random(Random(seed_ ^ 0x70726f6d7074u).Next() + static_cast<uint64_t>(index));
-  // Neighbouring states would draw the same numbers, one place apart.
-  random = Random(random.Next());
-  for (int i = 0; i < input_len_; ++i) {
-    if (is_chat_) {
-      if (i > 0) out += ' ';
-      out += kWords[random.Below(std::size(kWords))];
-    } else {
-      if (i > 0) out += ',';
-      AppendInt(out, static_cast<uint64_t>(first_id_ + random.Below(end_id_ - first_id_)));
-    }
+const sim::Arrival& Workload::RequestOf(int64_t index) const {
+  const auto n = static_cast<int64_t>(requests_.size());
+  return requests_[static_cast<size_t>(((index % n) + n) % n)];
+}
+
+void Workload::AppendIds(uint64_t seed, int count, std::string& out) const {
+  sim::Random random(seed);
+  for (int i = 0; i < count; ++i) {
+    if (out.back() != '[') out += ',';
+    AppendInt(out, static_cast<uint64_t>(random.Between(first_id_, end_id_ - 1)));
   }
 }
 
-void Workload::WriteRequest(int64_t index, std::string& out) const {
+void Workload::AppendMessages(Dialogue& dialogue, const sim::Arrival& request) const {
+  if (!dataset_.empty()) {
+    dialogue.messages = dataset_.at(dialogue.index).messages;
+    return;
+  }
+  if (dialogue.turn == 0 && request.num_prefix_tokens > 0) {
+    AppendMessage(dialogue.messages, "system", [&](std::string& out) {
+      AppendWords(SharedSeed(seed_, request), request.num_prefix_tokens, out);
+    });
+  }
+  AppendMessage(dialogue.messages, "user", [&](std::string& out) {
+    const int num_own = request.num_input_tokens - request.num_prefix_tokens;
+    AppendWords(OwnSeed(seed_, dialogue), std::max(1, num_own), out);
+  });
+}
+
+void Workload::AppendPrompt(Dialogue& dialogue, const sim::Arrival& request,
+                            std::string& out) const {
+  if (!dataset_.empty()) {
+    absl::StrAppend(&out, ",\"prompt\":", dataset_.at(dialogue.index).prompt);
+    return;
+  }
+  out += ",\"prompt\":[";
+  AppendIds(SharedSeed(seed_, request), request.num_prefix_tokens, out);
+  AppendIds(OwnSeed(seed_, dialogue), request.num_input_tokens - request.num_prefix_tokens, out);
+  out += ']';
+  dialogue.num_prompt_ids = request.num_input_tokens;
+}
+
+void Workload::Write(Dialogue& dialogue, std::string& out) const {
+  const sim::Arrival& request = RequestOf(dialogue.index);
+  if (dialogue.turn == 0) {
+    dialogue.messages.clear();
+    dialogue.num_tokens = 0;
+  }
+  const int num_recorded = dataset_.empty() ? 0 : dataset_.at(dialogue.index).num_output_tokens;
+  dialogue.num_asked_tokens = num_recorded > 0 ? num_recorded : request.num_output_tokens;
+
   out = head_;
   const size_t length_at = out.size();
   out += "\r\n\r\n";
   const size_t body_at = out.size();
   out += body_begin_;
-  AppendPrompt(index, out);
-  out += body_end_;
-  if (has_seeds_) absl::StrAppend(&out, ",\"seed\":", AnswerCheck::SeedOf(index));
+  AppendInt(out, static_cast<uint64_t>(dialogue.num_asked_tokens));
+  if (is_chat_) {
+    AppendMessages(dialogue, request);
+    absl::StrAppend(&out, ",\"messages\":[", dialogue.messages, "]");
+  } else {
+    AppendPrompt(dialogue, request, out);
+  }
+  if (request.priority != 0) absl::StrAppend(&out, ",\"priority\":", request.priority);
+  if (has_seeds_) absl::StrAppend(&out, ",\"seed\":", AnswerCheck::SeedOf(dialogue.index));
   out += '}';
   out.insert(length_at, std::to_string(out.size() - body_at));
+}
+
+bool Workload::Continue(Dialogue& dialogue, std::string_view answer, int64_t num_prompt_tokens,
+                        int64_t num_output_tokens) const {
+  if (conversation_len_ == 0) return false;
+  const sim::Arrival& request = RequestOf(dialogue.index);
+  const int num_own = request.num_input_tokens - request.num_prefix_tokens;
+  // Without the server's word the prompt is what was said, as long as it was meant to be.
+  if (num_prompt_tokens == 0) {
+    num_prompt_tokens =
+        dialogue.num_tokens + (dialogue.turn == 0 ? request.num_input_tokens : num_own);
+  }
+  dialogue.num_tokens = num_prompt_tokens + num_output_tokens;
+  if (dialogue.num_tokens + num_own + request.num_output_tokens > conversation_len_) return false;
+  AppendMessage(dialogue.messages, "assistant", [&](std::string& out) {
+    const std::string quoted = Quoted(answer);
+    out.append(quoted, 1, quoted.size() - 2);
+  });
+  ++dialogue.turn;
+  return true;
 }
 
 }  // namespace weft::bench

@@ -4,15 +4,12 @@
 #include <unistd.h>
 
 #include <boost/json.hpp>
-#include <cstdlib>
 #include <iostream>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/chat/client.h"
 #include "cli/chat/terminal.h"
@@ -48,29 +45,6 @@ void AddFlags(Flags& flags, Options& options) {
 int Fail(const absl::Status& status, int exit_code) {
   std::cerr << "weft chat: " << status.message() << '\n';
   return exit_code;
-}
-
-absl::Status Validate(const Options& options) {
-  const std::string& url = options.server.url;
-  if (!absl::StartsWithIgnoreCase(url, "http://") && !absl::StartsWithIgnoreCase(url, "https://")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--url ", url, ": it looks like http://127.0.0.1:8000"));
-  }
-  for (const char c : options.server.api_key) {
-    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) {
-      return absl::InvalidArgumentError("--api-key holds what no header may hold");
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<std::string> OnlyModel(Client& client) {
-  absl::StatusOr<std::vector<std::string>> models = client.Models();
-  if (!models.ok()) return models.status();
-  if (models->size() == 1) return models->front();
-  if (models->empty()) return absl::FailedPreconditionError("the server has no model");
-  return absl::FailedPreconditionError(absl::StrCat(
-      "the server has several models, ", absl::StrJoin(*models, ", "), ": --model says which"));
 }
 
 class Conversation {
@@ -148,18 +122,18 @@ int Chat(int argc, const char* const* argv) {
   Flags flags("weft chat", "Asks a server with OpenAI's API, and prints the answer as it comes.");
   AddFlags(flags, options);
   if (std::optional<int> exit_code = flags.Parse(argc, argv)) return *exit_code;
-  const char* const openai_key = std::getenv("OPENAI_API_KEY");
-  if (options.server.api_key.empty() && openai_key != nullptr) options.server.api_key = openai_key;
-  if (absl::Status status = Validate(options); !status.ok()) {
-    Fail(status, 2);
+  absl::StatusOr<Server> server = Complete(options.server);
+  if (!server.ok()) {
+    Fail(server.status(), 2);
     std::cerr << "See --help.\n";
     return 2;
   }
+  options.server = *std::move(server);
 
   cli::Interrupts interrupts;
   Client client(options.server, interrupts);
   if (options.model.empty()) {
-    absl::StatusOr<std::string> model = OnlyModel(client);
+    absl::StatusOr<std::string> model = client.OnlyModel();
     if (absl::IsCancelled(model.status())) return 128 + interrupts.signal();
     if (!model.ok()) return Fail(model.status(), 1);
     options.model = *std::move(model);

@@ -1,9 +1,13 @@
 #include "cli/chat/client.h"
 
 #include <boost/json.hpp>
+#include <cstdlib>
 #include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "cli/bench/sse_scanner.h"
 
@@ -16,21 +20,31 @@ namespace json = boost::json;
 constexpr int kPollMs = 100;
 constexpr size_t kMaxBodyBytes = 1 << 20;
 
-Server WithPlainUrl(Server server) {
+}  // namespace
+
+absl::StatusOr<Server> Complete(Server server) {
+  if (!absl::StartsWithIgnoreCase(server.url, "http://") &&
+      !absl::StartsWithIgnoreCase(server.url, "https://")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--url ", server.url, ": it looks like http://127.0.0.1:8000"));
+  }
   absl::string_view url = server.url;
   while (absl::ConsumeSuffix(&url, "/")) {
   }
   absl::ConsumeSuffix(&url, "/v1");
   server.url = std::string(url);
+  const char* const openai_key = std::getenv("OPENAI_API_KEY");
+  if (server.api_key.empty() && openai_key != nullptr) server.api_key = openai_key;
+  for (const char c : server.api_key) {
+    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) {
+      return absl::InvalidArgumentError("--api-key holds what no header may hold");
+    }
+  }
   return server;
 }
 
-}  // namespace
-
 Client::Client(Server server, const cli::Interrupts& interrupts)
-    : server_(WithPlainUrl(std::move(server))),
-      interrupts_(interrupts),
-      multi_(curl_multi_init()) {}
+    : server_(std::move(server)), interrupts_(interrupts), multi_(curl_multi_init()) {}
 
 Client::~Client() { curl_multi_cleanup(multi_); }
 
@@ -46,8 +60,8 @@ absl::Status Client::Send(const std::string& path, const std::string& body, cons
     }
   };
   char curl_error[CURL_ERROR_SIZE] = "";
-  cli::CurlHeaders headers;
-  const cli::Curl curl = cli::NewCurl(server_.ca_file);
+  CurlHeaders headers;
+  const Curl curl = NewCurl(server_.ca_file);
   Answer answer{.curl = curl.get(), .sink = sink, .refusal = {}};
   CURL* const c = curl.get();
   curl_easy_setopt(c, CURLOPT_URL, (server_.url + path).c_str());
@@ -115,6 +129,15 @@ absl::StatusOr<std::vector<std::string>> Client::Models() {
     if (id != nullptr && id->is_string()) names.emplace_back(id->get_string());
   }
   return names;
+}
+
+absl::StatusOr<std::string> Client::OnlyModel() {
+  absl::StatusOr<std::vector<std::string>> models = Models();
+  if (!models.ok()) return models.status();
+  if (models->size() == 1) return models->front();
+  if (models->empty()) return absl::FailedPreconditionError("the server has no model");
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the server has several models, ", absl::StrJoin(*models, ", "), ": --model says which"));
 }
 
 absl::StatusOr<std::string> Client::Ask(json::object request, AnswerReader::OnText on_text) {

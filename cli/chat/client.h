@@ -9,8 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "cli/chat/answer_reader.h"
-#include "cli/curl.h"
 #include "cli/interrupts.h"
+#include "common/curl.h"
 
 namespace weft::chat {
 
@@ -19,6 +19,10 @@ struct Server {
   std::string api_key;
   std::string ca_file;
 };
+
+// With its URL as requests want it, and OPENAI_API_KEY's key where it has none. InvalidArgument,
+// naming the flag: what no server or header is like.
+absl::StatusOr<Server> Complete(Server server);
 
 class Client {
  public:
@@ -29,6 +33,9 @@ class Client {
 
   // Names by which models can be asked for.
   absl::StatusOr<std::vector<std::string>> Models();
+
+  // The one that needs no name; an error lists them if there are several.
+  absl::StatusOr<std::string> OnlyModel();
 
   // Streams the answer to a chat request; returns the finish_reason. Cancelled: a signal has come.
   // Another error's message is the server's own where it has one.

@@ -1,7 +1,6 @@
 #include "cli/compare/page.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"

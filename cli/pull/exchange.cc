@@ -50,7 +50,7 @@ bool IsWorthAnotherTry(CURLcode code) {
 }  // namespace
 
 Exchange::Exchange(const HubSettings& settings, const std::string& url, Sink sink)
-    : settings_(settings), sink_(std::move(sink)), curl_(cli::NewCurl(settings.ca_file)) {
+    : settings_(settings), sink_(std::move(sink)), curl_(NewCurl(settings.ca_file)) {
   CURL* const c = curl_.get();
   curl_easy_setopt(c, CURLOPT_URL, url.c_str());
   curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L);

@@ -10,9 +10,9 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
-#include "cli/curl.h"
 #include "cli/pull/reference.h"
 #include "cli/pull/settings.h"
+#include "common/curl.h"
 
 namespace weft::pull {
 
@@ -53,11 +53,11 @@ class Exchange {
 
   const HubSettings& settings_;
   const Sink sink_;
-  cli::CurlHeaders headers_;
+  CurlHeaders headers_;
   char curl_error_[CURL_ERROR_SIZE] = "";
   std::string range_, error_code_, error_message_;  // headers of the last answer
   absl::Status sink_status_;
-  const cli::Curl curl_;
+  const Curl curl_;
 };
 
 }  // namespace weft::pull

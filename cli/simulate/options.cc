@@ -7,10 +7,10 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "cli/bench/said_flags.h"
+#include "cli/bench/traffic_flags.h"
 #include "common/flags.h"
-#include "common/json_fields.h"
 #include "sim/model_shape.h"
-#include "sim/pool/trace.h"
 #include "worker/model/model_config.h"
 #include "worker/rpc/load.h"
 
@@ -19,46 +19,26 @@ namespace {
 
 constexpr double kGib = 1 << 30;
 
-// A trace is read whole.
-constexpr int64_t kMaxTraceBytes = int64_t{1} << 30;
-
-// One in three hours: a million of them still fit a count of microseconds, with room.
-constexpr double kMinRequestRate = 1e-4;
-
 constexpr int kMaxBlocks = 10'000'000;
 
-absl::StatusOr<sim::LengthDistribution> ParseLengths(const char* flag, const std::string& text) {
-  auto lengths = sim::LengthDistribution::Parse(text);
-  if (lengths.ok()) return lengths;
-  return absl::InvalidArgumentError(
-      absl::StrCat(flag, " ", text, ": ", lengths.status().message()));
-}
-
 absl::StatusOr<std::vector<sim::Arrival>> DrawnTraffic(const Options& options) {
-  auto input = ParseLengths("--random-input-len", options.random_input_len);
+  auto input = bench::ParseLengths("--random-input-len", options.random_input_len);
   if (!input.ok()) return input.status();
-  auto output = ParseLengths("--random-output-len", options.random_output_len);
+  auto output = bench::ParseLengths("--random-output-len", options.random_output_len);
   if (!output.ok()) return output.status();
-  if (options.request_rate > 0 && options.request_rate < kMinRequestRate) {
+  if (options.request_rate > 0 && options.request_rate < bench::kMinRequestRate) {
     return absl::InvalidArgumentError(absl::StrCat("--request-rate ", options.request_rate,
-                                                   ": it is at least ", kMinRequestRate,
+                                                   ": it is at least ", bench::kMinRequestRate,
                                                    ", or 0 or inf for all at once"));
   }
   return sim::DrawTraffic({.num_requests = options.num_prompts,
                            .request_rate = options.request_rate,
+                           .burstiness = options.burstiness,
                            .input = *input,
                            .output = *output,
                            .prefix_len = options.prefix_len,
                            .num_prefixes = options.num_prefixes,
                            .seed = options.seed});
-}
-
-absl::StatusOr<std::vector<sim::Arrival>> RecordedTraffic(const Options& options) {
-  auto text = ReadFile(options.trace, kMaxTraceBytes);
-  if (!text.ok()) {
-    return absl::InvalidArgumentError(absl::StrCat("--trace ", text.status().message()));
-  }
-  return sim::ParseTrace(absl::StrCat("--trace ", options.trace), *text, options.prefix_len);
 }
 
 // Of each worker, where --num-blocks does not say.
@@ -123,9 +103,11 @@ absl::StatusOr<sim::PoolOptions> MakePool(const Options& options) {
 
 void AddSimulateFlags(Flags& flags, Options& options) {
   flags.Add("--num-prompts", options.num_prompts, "Requests", 1, 1'000'000);
-  flags.Add("--request-rate", options.request_rate,
-            "Arrivals per second, a Poisson process; 0 or inf: all at once", 0.0,
-            std::numeric_limits<double>::infinity());
+  flags.Add("--request-rate", options.request_rate, "Arrivals per second; 0 or inf: all at once",
+            0.0, std::numeric_limits<double>::infinity());
+  flags.Add("--burstiness", options.burstiness,
+            "Shape of the gaps, gamma: 1 is a Poisson process, less comes in bursts, more evenly",
+            0.01, 1000.0);
   flags.Add("--max-concurrency", options.max_concurrency, "Requests at one time; 0: no limit", 0,
             1'000'000);
   flags.Add(
@@ -178,27 +160,17 @@ void AddSimulateFlags(Flags& flags, Options& options) {
 }
 
 absl::Status CheckTogether(int argc, const char* const* argv) {
-  std::vector<std::string> flags;  // without their values
-  for (const std::string& word : std::vector<std::string>(argv + 1, argv + argc)) {
-    if (word.starts_with("--")) flags.push_back(word.substr(0, word.find('=')));
+  const bench::SaidFlags said(argc, argv);
+  absl::Status together =
+      said.Exclude("--trace",
+                   {"--num-prompts", "--request-rate", "--burstiness", "--random-input-len",
+                    "--random-output-len", "--num-prefixes", "--seed"},
+                   "whose requests are what they are");
+  for (const std::string& flag : said.flags()) {
+    if (flag == "--replay") continue;
+    together.Update(said.Exclude("--replay", {flag.c_str()}, "whose seed decides everything"));
   }
-  const auto is_said = [&](const char* flag) {
-    return std::find(flags.begin(), flags.end(), flag) != flags.end();
-  };
-  for (const char* drawn : {"--num-prompts", "--request-rate", "--random-input-len",
-                            "--random-output-len", "--num-prefixes", "--seed"}) {
-    if (is_said("--trace") && is_said(drawn)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(drawn, " has no meaning beside --trace, whose requests are what they are"));
-    }
-  }
-  for (const std::string& flag : flags) {
-    if (is_said("--replay") && flag != "--replay") {
-      return absl::InvalidArgumentError(
-          absl::StrCat(flag, " has no meaning beside --replay, whose seed decides everything"));
-    }
-  }
-  return absl::OkStatus();
+  return together;
 }
 
 absl::StatusOr<uint64_t> ReplaySeed(const Options& options) {
@@ -213,10 +185,11 @@ absl::StatusOr<Scenario> MakeScenario(const Options& options) {
   auto pool = MakePool(options);
   if (!pool.ok()) return pool.status();
   scenario.pool = *std::move(pool);
-  auto slo = bench::ParseGoodput(options.slo, "--slo");
+  auto slo = bench::ParseSlo(options.slo);
   if (!slo.ok()) return slo.status();
   scenario.slo = *slo;
-  auto arrivals = options.trace.empty() ? DrawnTraffic(options) : RecordedTraffic(options);
+  auto arrivals = options.trace.empty() ? DrawnTraffic(options)
+                                        : bench::ReadTrace(options.trace, options.prefix_len);
   if (!arrivals.ok()) return arrivals.status();
   scenario.arrivals = *std::move(arrivals);
   return scenario;

@@ -8,7 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "cli/bench/options.h"
+#include "cli/bench/slo.h"
 #include "sim/pool/pool_simulation.h"
 
 namespace weft {
@@ -21,6 +21,7 @@ struct Options {
   // The load.
   int num_prompts = 1000;
   double request_rate = 0;  // per second; 0 and infinity: all at once
+  double burstiness = 1;
   int max_concurrency = 0;  // 0: unlimited
   std::string random_input_len = "512";
   std::string random_output_len = "256";
@@ -63,7 +64,7 @@ absl::StatusOr<uint64_t> ReplaySeed(const Options& options);
 struct Scenario {
   sim::PoolOptions pool;
   std::vector<sim::Arrival> arrivals;
-  bench::Goodput slo;
+  bench::Slo slo;
 };
 
 // Reads --trace. An error names the flag that is wrong.

@@ -142,6 +142,8 @@ TEST(CheckTogether, SaysWhatHasNoMeaning) {
   EXPECT_EQ(error({"--seed", "1", "--num-prompts=3"}), "");
   EXPECT_EQ(error({"--replay=3"}), "");
   EXPECT_THAT(error({"--trace", "file", "--seed=3"}), StartsWith("--seed has no meaning beside"));
+  EXPECT_THAT(error({"--trace", "file", "--burstiness", "2"}),
+              StartsWith("--burstiness has no meaning beside"));
   EXPECT_THAT(error({"--gpu", "T4", "--replay", "3"}), StartsWith("--gpu has no meaning beside"));
 }
 

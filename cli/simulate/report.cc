@@ -115,7 +115,7 @@ boost::json::object TimelineJson(const PoolReport& outcome) {
 
 }  // namespace
 
-bench::Results Summarize(const PoolReport& outcome, const bench::Goodput& slo) {
+bench::Results Summarize(const PoolReport& outcome, const bench::Slo& slo) {
   bench::Measurements measured;
   for (const sim::CompletedRequest& request : outcome.completed) {
     const double ttft_ms = 1e-3 * static_cast<double>(request.ttft);

@@ -19,7 +19,7 @@ struct Report {
   const bench::Results& results;
 };
 
-bench::Results Summarize(const sim::PoolReport& outcome, const bench::Goodput& slo);
+bench::Results Summarize(const sim::PoolReport& outcome, const bench::Slo& slo);
 
 // "2 x H200, 12345 KV blocks each"
 std::string PoolName(const sim::PoolOptions& pool);

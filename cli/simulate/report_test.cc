@@ -32,7 +32,7 @@ struct Example {
     outcome.busy = 1'000'000;
     outcome.num_blocks_total = 200;
     outcome.peak_blocks_in_use = 50;
-    results = Summarize(outcome, bench::ParseGoodput(options.slo).value());
+    results = Summarize(outcome, bench::ParseSlo(options.slo).value());
   }
   Report report() const {
     return {.options = options, .pool = pool, .outcome = outcome, .results = results};

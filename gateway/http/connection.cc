@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/log.h"
 #include "gateway/http/server.h"
 
 namespace weft::http {
@@ -54,6 +55,16 @@ bool IsRequestId(std::string_view id) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
            std::string_view("-_.:/+=@").find(c) != std::string_view::npos;
   });
+}
+
+// Empty where there is none, or several that may contradict each other.
+std::string_view Traceparent(const HttpRequest& request) {
+  std::string_view only;
+  int count = 0;
+  for (const auto& [name, value] : request.headers) {
+    if (name == "traceparent" && ++count == 1) only = value;
+  }
+  return count == 1 ? only : std::string_view();
 }
 
 std::string NewRequestId() {
@@ -227,6 +238,11 @@ void Connection::Begin(HttpRequest request) {
   const std::string_view id = request.Header("x-request-id");
   request.id = IsRequestId(id) ? std::string(id) : NewRequestId();
   request_id_ = request.id;
+  method_ = request.method;
+  trace_ = {};
+  if (Tracer* tracer = shared_.options.tracer) trace_ = tracer->Begin(Traceparent(request));
+  request.trace = trace_.context;
+  const LogTrace log_trace(trace_.context);
   writer_.Reset(request, request.keep_alive && !draining_);
   route_ = kOtherRoute;
   try {
@@ -244,6 +260,7 @@ void Connection::Begin(HttpRequest request) {
 }
 
 void Connection::CallExchange() {
+  const LogTrace log_trace(trace_.context);
   try {
     exchange_->Advance(writer_);
   } catch (const std::exception& error) {
@@ -342,6 +359,7 @@ void Connection::Refuse(const HttpRefusal& refusal) {
   phase_ = Phase::kRefusing;
   route_ = kOtherRoute;
   request_id_ = NewRequestId();
+  trace_ = {};
   HttpRequest none;
   none.id = request_id_;
   writer_.Reset(none, /*keep_alive=*/false);
@@ -378,10 +396,32 @@ void Connection::Close() {
 }
 
 void Connection::Record(int code) {
+  const LogTrace log_trace(trace_.context);
   const auto duration = Clock::now() - began_;
   shared_.metrics.Record(route_, code, duration);
   spdlog::debug("request {}: {} {} in {:.1f} ms", request_id_, route_, code,
                 std::chrono::duration<double, std::milli>(duration).count());
+  RecordSpan(code, duration);
+}
+
+// As OpenTelemetry's conventions for HTTP servers have it.
+void Connection::RecordSpan(int code, Clock::duration duration) {
+  Tracer* const tracer = shared_.options.tracer;
+  if (tracer == nullptr || !tracer->records(trace_.context)) return;
+  Span span{.name = absl::StrCat(method_, " ", std::string(route_)),
+            .kind = Span::Kind::kServer,
+            .context = trace_.context,
+            .parent = trace_.parent,
+            .begin_ns = UnixNanosAgo(duration),
+            .end_ns = UnixNanos(),
+            .attributes = {{"http.request.method", method_},
+                           {"http.route", std::string(route_)},
+                           {"http.response.status_code", int64_t{code}},
+                           {"weft.request_id", request_id_}},
+            .error = {}};
+  if (code == 499) span.error = "the client left";
+  if (code >= 500) span.error = std::string(ReasonPhrase(code));
+  tracer->Record(std::move(span));
 }
 
 // ---- time ----
@@ -406,6 +446,7 @@ void Connection::OnDeadline() {
   timer_at_ = Clock::time_point::max();
   if (deadline_ == Clock::time_point::max()) return;
   if (Clock::now() < deadline_) return ArmTimer();
+  const LogTrace log_trace(phase_ == Phase::kAnswering ? trace_.context : SpanContext());
   switch (phase_) {
     case Phase::kHandshaking:
       shared_.metrics.handshakes_failed.Increment();

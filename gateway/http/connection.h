@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "common/tracer.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/http_metrics.h"
 #include "gateway/http/loop.h"
@@ -74,6 +75,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void Linger();
   void Close();
   void Record(int code);
+  void RecordSpan(int code, Clock::duration duration);
 
   void SetDeadline(Clock::time_point deadline);
   void ClearDeadline() { deadline_ = Clock::time_point::max(); }
@@ -100,6 +102,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::unique_ptr<Exchange> exchange_;
   std::string_view route_;
   std::string request_id_;
+  std::string method_;
+  Tracer::Begun trace_;
   Clock::time_point began_;  // the request's first byte
   Clock::time_point head_done_;
   size_t num_lingered_ = 0;

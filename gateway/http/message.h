@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "common/trace_context.h"
+
 namespace weft::http {
 
 // What one client may cost before it is refused. Sizes in bytes.
@@ -32,7 +34,8 @@ struct HttpRequest {
   std::string query;
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;
-  std::string id;  // x-request-id, the client's if it is fit to be logged
+  std::string id;     // x-request-id, the client's if it is fit to be logged
+  SpanContext trace;  // that what is done for it is a part of
   int minor_version = 1;
   bool keep_alive = true;
 

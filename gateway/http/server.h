@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "common/metrics.h"
+#include "common/tracer.h"
 #include "gateway/http/exchange.h"
 #include "gateway/http/message.h"
 #include "gateway/http/tls_context.h"
@@ -33,6 +34,8 @@ struct HttpOptions {
   double stall_timeout_s = 30;
   // Lines that every answer carries ("Name: value\r\n"...).
   std::string common_headers;
+  // Gets a span of each request; outlives the server. Null: none does.
+  Tracer* tracer = nullptr;
   // The body of a refusal; by default the message as plain text.
   std::function<HttpResponse(const HttpRefusal&)> render_refusal;
 };

@@ -140,6 +140,7 @@ void ActiveRequest::OnEnd(ChoiceSink& sink, const SequenceEnd& end) {
     if (absl::Status status = StatusOf(end); !status.ok()) {
       const bool is_refused = end.kind == SequenceEnd::Kind::kRejected;
       if (is_refused) metrics_.Rejected(status);
+      RecordSpan(std::string(status.message()));
       PutLast(Failed{.status = std::move(status),
                      .retry_after = absl::Milliseconds(end.retry_after.count())},
               is_refused ? metrics_.refused : metrics_.failed);
@@ -159,6 +160,7 @@ void ActiveRequest::OnEnd(ChoiceSink& sink, const SequenceEnd& end) {
       // The choices share one prompt: what the first had to compute, the others find.
       usage_.cached_tokens = std::min(usage_.cached_tokens, end.num_cached_tokens);
       if (--num_unfinished_ == 0) {
+        RecordSpan("");
         PutLast(Completed{.usage = usage_, .prompt_logprobs = std::move(prompt_logprobs_)},
                 metrics_.completed);
       }
@@ -212,7 +214,8 @@ void ActiveRequest::ObserveTokens(ChoiceSink& sink, size_t num_tokens) {
   const auto seconds_since = [now](MonotonicTime then) {
     return std::chrono::duration<double>(now - then).count();
   };
-  if (!std::exchange(has_first_token_, true)) {
+  if (!first_token_at_) {
+    first_token_at_ = now;
     metrics_.time_to_first_token.Observe(seconds_since(options_.arrived));
   }
   if (sink.last_token_at != MonotonicTime()) {
@@ -245,6 +248,7 @@ void ActiveRequest::Abandon() {
   readable = std::exchange(readable_, nullptr);
   if (ended_) return;
   ended_ = true;
+  RecordSpan("the client left");
   metrics_.in_flight.Decrement();
   metrics_.cancelled.Increment();
   metrics_.client_disconnects.Increment();
@@ -284,6 +288,28 @@ void ActiveRequest::PutLast(Event event, prometheus::Counter& outcome) {
   ended_ = true;
   metrics_.in_flight.Decrement();
   outcome.Increment();
+}
+
+// In the terms of OpenTelemetry's conventions for generative AI.
+void ActiveRequest::RecordSpan(const std::string& error) {
+  if (options_.tracer == nullptr || !options_.tracer->records(options_.trace.context)) return;
+  Span span{.name = absl::StrCat("generate ", options_.model),
+            .context = options_.trace.context,
+            .parent = options_.trace.parent,
+            .begin_ns = UnixNanosAgo(steady_clock::now() - options_.arrived),
+            .end_ns = UnixNanos(),
+            .attributes = {{"gen_ai.request.model", options_.model},
+                           {"gen_ai.request.choice.count", static_cast<int64_t>(choices_.size())},
+                           {"gen_ai.usage.input_tokens", int64_t{usage_.prompt_tokens}}},
+            .error = error};
+  if (error.empty()) {
+    span.attributes.emplace_back("gen_ai.usage.output_tokens", int64_t{usage_.completion_tokens});
+  }
+  if (first_token_at_) {
+    const std::chrono::duration<double> ttft = *first_token_at_ - options_.arrived;
+    span.attributes.emplace_back("weft.time_to_first_token_s", ttft.count());
+  }
+  options_.tracer->Record(std::move(span));
 }
 
 void ActiveRequest::CancelAll() {

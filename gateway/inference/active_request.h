@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "common/tracer.h"
 #include "gateway/inference/choice.h"
 #include "gateway/inference/event.h"
 #include "gateway/inference/gateway_metrics.h"
@@ -25,6 +26,9 @@ class ActiveRequest : public std::enable_shared_from_this<ActiveRequest> {
     std::shared_ptr<const std::vector<TokenId>> prompt;
     MonotonicTime arrived;
     std::chrono::milliseconds timeout{0};  // as the message of its expiry tells it
+    std::string model;                     // as its span names it
+    Tracer* tracer = nullptr;              // gets that span; null: none does
+    Tracer::Begun trace;
   };
   struct ChoicePlan {
     ChoiceOptions options;
@@ -64,13 +68,15 @@ class ActiveRequest : public std::enable_shared_from_this<ActiveRequest> {
   void Put(Delta delta);
   void PutLast(Event event, prometheus::Counter& outcome);
   void CancelAll();
+  void RecordSpan(const std::string& error);
 
   const Options options_;
   const std::shared_ptr<const text::Tokenizer> tokenizer_;
   Upstream& upstream_;
   GatewayMetrics& metrics_;
   std::vector<std::unique_ptr<ChoiceSink>> choices_;
-  bool has_first_token_ = false;                // the session's thread
+  // The session's thread; of the choice that was first.
+  std::optional<MonotonicTime> first_token_at_;
   std::vector<PromptLogprob> prompt_logprobs_;  // likewise; from position 0 on
 
   std::mutex mutex_;  // guards all below

@@ -41,6 +41,46 @@ uint32_t TimeoutMs(const grpc::CallbackServerContext& context) {
   return static_cast<uint32_t>(std::clamp<int64_t>(left, 1, std::numeric_limits<uint32_t>::max()));
 }
 
+std::string Metadata(const grpc::CallbackServerContext& context, const std::string& name) {
+  const auto found = context.client_metadata().find(name);
+  if (name.empty() || found == context.client_metadata().end()) return {};
+  return {found->second.data(), found->second.size()};
+}
+
+// A call as a span of its caller's trace, in the terms of OpenTelemetry's conventions for RPC.
+class CallSpan {
+ public:
+  // `method` is of static storage. `tracer` may be null: then there is none.
+  CallSpan(Tracer* tracer, const char* method, const grpc::CallbackServerContext& context)
+      : tracer_(tracer), method_(method), begun_at_ns_(UnixNanos()) {
+    if (tracer_ != nullptr) trace_ = tracer_->Begin(Metadata(context, "traceparent"));
+  }
+
+  // What is done for the call is a part of it.
+  const SpanContext& context() const { return trace_.context; }
+
+  void End(const grpc::Status& status) const {
+    if (tracer_ == nullptr || !tracer_->records(trace_.context)) return;
+    tracer_->Record({.name = absl::StrCat(v1::InferenceService::service_full_name(), "/", method_),
+                     .kind = Span::Kind::kServer,
+                     .context = trace_.context,
+                     .parent = trace_.parent,
+                     .begin_ns = begun_at_ns_,
+                     .end_ns = UnixNanos(),
+                     .attributes = {{"rpc.system", "grpc"},
+                                    {"rpc.service", v1::InferenceService::service_full_name()},
+                                    {"rpc.method", method_},
+                                    {"rpc.grpc.status_code", int64_t{status.error_code()}}},
+                     .error = status.error_message()});
+  }
+
+ private:
+  Tracer* const tracer_;
+  const char* const method_;
+  const int64_t begun_at_ns_;
+  Tracer::Begun trace_;
+};
+
 // One generation and whoever is told of it. Events come on the service's threads,
 // network callbacks on gRPC's: one at a time gets in. What the reactor is asked to
 // do is asked under the lock, and nothing after Finish, behind which it may be gone.
@@ -57,11 +97,16 @@ class Generation : public std::enable_shared_from_this<Generation> {
   };
 
   Generation(Service& service, std::weak_ptr<WorkPool> pool, grpc::CallbackServerContext& context,
-             Answer& answer)
-      : service_(service), pool_(std::move(pool)), context_(context), answer_(&answer) {}
+             CallSpan span, Answer& answer)
+      : service_(service),
+        pool_(std::move(pool)),
+        context_(context),
+        span_(std::move(span)),
+        answer_(&answer) {}
 
   void Start(Request request) {
     request.timeout_ms = TimeoutMs(context_);
+    request.trace = span_.context();
     service_.Start(std::move(request), [self = shared_from_this()](auto started) {
       self->OnStarted(std::move(started));
     });
@@ -124,6 +169,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
 
   void Finish(const absl::Status& status, absl::Duration retry_after = absl::ZeroDuration()) {
     grpc::Status result = EndCall(status, retry_after, context_);
+    span_.End(result);
     if (writing_) {
       pending_finish_ = std::move(result);
     } else {
@@ -134,6 +180,7 @@ class Generation : public std::enable_shared_from_this<Generation> {
   Service& service_;
   const std::weak_ptr<WorkPool> pool_;
   grpc::CallbackServerContext& context_;
+  const CallSpan span_;
 
   std::mutex mutex_;  // guards the rest
   Answer* answer_;    // null once finished
@@ -147,10 +194,12 @@ template <typename Response>
 class UnaryGeneration final : public grpc::ServerUnaryReactor, public Generation::Answer {
  public:
   UnaryGeneration(Service& service, std::weak_ptr<WorkPool> pool,
-                  grpc::CallbackServerContext& context, const char* id_prefix, Response& response)
+                  grpc::CallbackServerContext& context, CallSpan span, const char* id_prefix,
+                  Response& response)
       : id_prefix_(id_prefix),
         response_(response),
-        generation_(std::make_shared<Generation>(service, std::move(pool), context, *this)) {}
+        generation_(std::make_shared<Generation>(service, std::move(pool), context, std::move(span),
+                                                 *this)) {}
 
   void Start(absl::StatusOr<Request> request) {
     if (!request.ok()) return generation_->OnStarted(request.status());
@@ -186,9 +235,10 @@ class StreamingGeneration final : public grpc::ServerWriteReactor<Chunk>,
                                   public Generation::Answer {
  public:
   StreamingGeneration(Service& service, std::weak_ptr<WorkPool> pool,
-                      grpc::CallbackServerContext& context, const char* id_prefix)
+                      grpc::CallbackServerContext& context, CallSpan span, const char* id_prefix)
       : id_prefix_(id_prefix),
-        generation_(std::make_shared<Generation>(service, std::move(pool), context, *this)) {}
+        generation_(std::make_shared<Generation>(service, std::move(pool), context, std::move(span),
+                                                 *this)) {}
 
   void Start(absl::StatusOr<Request> request) {
     if (!request.ok()) return generation_->OnStarted(request.status());
@@ -227,18 +277,13 @@ class StreamingGeneration final : public grpc::ServerWriteReactor<Chunk>,
 constexpr char kChatPrefix[] = "chatcmpl";
 constexpr char kCompletionPrefix[] = "cmpl";
 
-std::string Metadata(const grpc::CallbackServerContext& context, const std::string& name) {
-  const auto found = context.client_metadata().find(name);
-  if (name.empty() || found == context.client_metadata().end()) return {};
-  return {found->second.data(), found->second.size()};
-}
-
 class InferenceApi final : public v1::InferenceService::CallbackService {
  public:
-  InferenceApi(gateway::Service& service, std::string tenant_header, const auth::Access* access)
+  InferenceApi(gateway::Service& service, const GrpcOptions& options)
       : service_(service),
-        tenant_header_(std::move(tenant_header)),
-        access_(access),
+        tenant_header_(options.tenant_header),
+        access_(options.access),
+        tracer_(options.tracer),
         pool_(std::make_shared<WorkPool>(2, std::numeric_limits<size_t>::max())) {}
 
   // Null: nobody is asked for a key.
@@ -251,20 +296,20 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
   grpc::ServerUnaryReactor* Chat(grpc::CallbackServerContext* context,
                                  const v1::ChatRequest* request,
                                  v1::ChatResponse* response) override {
-    return Unary(context, *request, *response, kChatPrefix);
+    return Unary(context, "Chat", *request, *response, kChatPrefix);
   }
   grpc::ServerWriteReactor<v1::ChatChunk>* StreamChat(grpc::CallbackServerContext* context,
                                                       const v1::ChatRequest* request) override {
-    return Streaming<v1::ChatChunk>(context, *request, kChatPrefix);
+    return Streaming<v1::ChatChunk>(context, "StreamChat", *request, kChatPrefix);
   }
   grpc::ServerUnaryReactor* Complete(grpc::CallbackServerContext* context,
                                      const v1::CompletionRequest* request,
                                      v1::CompletionResponse* response) override {
-    return Unary(context, *request, *response, kCompletionPrefix);
+    return Unary(context, "Complete", *request, *response, kCompletionPrefix);
   }
   grpc::ServerWriteReactor<v1::CompletionChunk>* StreamComplete(
       grpc::CallbackServerContext* context, const v1::CompletionRequest* request) override {
-    return Streaming<v1::CompletionChunk>(context, *request, kCompletionPrefix);
+    return Streaming<v1::CompletionChunk>(context, "StreamComplete", *request, kCompletionPrefix);
   }
 
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
@@ -354,17 +399,21 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
 
  private:
   template <typename RequestProto, typename Response>
-  grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, const RequestProto& request,
-                                  Response& response, const char* id_prefix) {
-    auto* call = new UnaryGeneration<Response>(service_, pool_, *context, id_prefix, response);
+  grpc::ServerUnaryReactor* Unary(grpc::CallbackServerContext* context, const char* method,
+                                  const RequestProto& request, Response& response,
+                                  const char* id_prefix) {
+    auto* call = new UnaryGeneration<Response>(
+        service_, pool_, *context, CallSpan(tracer_, method, *context), id_prefix, response);
     call->Start(Read(*context, request));
     return call;
   }
 
   template <typename Chunk, typename RequestProto>
   grpc::ServerWriteReactor<Chunk>* Streaming(grpc::CallbackServerContext* context,
-                                             const RequestProto& request, const char* id_prefix) {
-    auto* call = new StreamingGeneration<Chunk>(service_, pool_, *context, id_prefix);
+                                             const char* method, const RequestProto& request,
+                                             const char* id_prefix) {
+    auto* call = new StreamingGeneration<Chunk>(service_, pool_, *context,
+                                                CallSpan(tracer_, method, *context), id_prefix);
     if (request.options().has_prompt_logprobs()) {
       call->Start(ParamError("prompt_logprobs", "prompt_logprobs is not for streaming calls."));
     } else {
@@ -416,6 +465,7 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
   gateway::Service& service_;
   const std::string tenant_header_;
   const auth::Access* const access_;
+  Tracer* const tracer_;
   const std::shared_ptr<WorkPool> pool_;
 };
 
@@ -423,7 +473,7 @@ class InferenceApi final : public v1::InferenceService::CallbackService {
 
 struct GrpcServer::Impl {
   Impl(Service& service, const GrpcOptions& options)
-      : api(service, options.tenant_header, options.access),
+      : api(service, options),
         reflection({v1::InferenceService::service_full_name(),
                     grpc::health::v1::Health::service_full_name(),
                     grpc::reflection::v1alpha::ServerReflection::service_full_name()},

@@ -42,7 +42,8 @@ class ModelRouterTest : public ::testing::Test {
                                                      .session = {.gateway_id = "test"}},
                                      metrics_));
       counts_.push_back(std::make_unique<GatewayMetrics>(metrics_, names.front()));
-      services.push_back(std::make_unique<ModelService>(*model, ModelServiceOptions{},
+      services.push_back(std::make_unique<ModelService>(*model,
+                                                        ModelServiceOptions{.change_of_leader = {}},
                                                         *upstreams_.back(), *counts_.back()));
     }
     services_.clear();

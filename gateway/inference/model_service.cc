@@ -109,6 +109,8 @@ absl::StatusOr<StartedRequest> ModelService::Prepare(Request& request, Monotonic
   const auto shared_prompt = std::make_shared<const std::vector<TokenId>>(*std::move(prompt));
   const std::optional<ToolParserOptions> tools =
       chat != nullptr ? ParserOptions(chat->tools) : std::nullopt;
+  const Tracer::Begun trace = options_.tracer == nullptr ? Tracer::Begun{request.trace}
+                                                         : options_.tracer->Begin(request.trace);
   std::vector<ActiveRequest::ChoicePlan> choices;
   for (int i = 0; i < options->n; ++i) {
     ActiveRequest::ChoicePlan plan;
@@ -130,20 +132,27 @@ absl::StatusOr<StartedRequest> ModelService::Prepare(Request& request, Monotonic
                        .max_tokens = *max_tokens,
                        .deadline = arrived + timeout,
                        .priority = options->priority,
-                       .cache_salt = request.cache_salt};
+                       .cache_salt = request.cache_salt,
+                       .trace = trace.context};
     plan.submission.sampling.seed = ChoiceSeed(options->sampling.seed, i);
     // The choices share one prompt, whose logprobs are told once.
     if (i > 0) plan.submission.sampling.num_prompt_logprobs.reset();
     choices.push_back(std::move(plan));
   }
-  auto active = std::make_shared<ActiveRequest>(
-      ActiveRequest::Options{.prompt = shared_prompt, .arrived = arrived, .timeout = timeout},
-      std::move(choices), model_->tokenizer, upstream_, metrics_);
+  std::string model = request.model.empty() ? model_->names.front() : request.model;
+  auto active =
+      std::make_shared<ActiveRequest>(ActiveRequest::Options{.prompt = shared_prompt,
+                                                             .arrived = arrived,
+                                                             .timeout = timeout,
+                                                             .model = model,
+                                                             .tracer = options_.tracer,
+                                                             .trace = trace},
+                                      std::move(choices), model_->tokenizer, upstream_, metrics_);
   return StartedRequest{.events = active->Start(),
                         .num_choices = options->n,
                         .prompt_tokens = static_cast<int>(shared_prompt->size()),
                         .prompt = shared_prompt,
-                        .model = request.model.empty() ? model_->names.front() : request.model};
+                        .model = std::move(model)};
 }
 
 absl::Status ModelService::CheckUpstream(const SchedulerState& state) const {
@@ -155,10 +164,16 @@ absl::Status ModelService::CheckUpstream(const SchedulerState& state) const {
 }
 
 absl::Status ModelService::CheckQueue(const SchedulerState& state) const {
+  if (!draining_ && IsBetweenLeaders(state)) return absl::OkStatus();
   if (auto s = CheckUpstream(state); !s.ok()) return s;
   if (state.retry_after.count() == 0) return absl::OkStatus();
   return RetryLater(absl::StrFormat("The queue is full with %d requests.", state.num_waiting),
                     absl::Milliseconds(state.retry_after.count()));
+}
+
+bool ModelService::IsBetweenLeaders(const SchedulerState& state) const {
+  return !state.welcomed && state.model && state.lost_at &&
+         steady_clock::now() < *state.lost_at + options_.change_of_leader;
 }
 
 std::vector<ModelInfo> ModelService::Models() const {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 
+#include "common/tracer.h"
 #include "gateway/inference/gateway_metrics.h"
 #include "gateway/inference/model.h"
 #include "gateway/inference/service.h"
@@ -19,6 +20,11 @@ struct ModelServiceOptions {
   std::chrono::milliseconds default_timeout{std::chrono::hours(1)};
   int num_threads = 2;          // that render and tokenize
   size_t max_preparing = 1024;  // requests that wait for one of them
+  // After the loss of a scheduler new requests are still taken for as long, and wait for the
+  // next with what is open. One that ends hands over within some tenths of a second; a lease
+  // that a killed one held runs out after three.
+  std::chrono::milliseconds change_of_leader{5000};
+  Tracer* tracer = nullptr;  // gets a span of each request that runs; null: none does
 };
 
 class ModelService {
@@ -47,6 +53,7 @@ class ModelService {
   absl::Status CheckUpstream(const SchedulerState& state) const;
   // Likewise, and the scheduler's queue would take it.
   absl::Status CheckQueue(const SchedulerState& state) const;
+  bool IsBetweenLeaders(const SchedulerState& state) const;
   absl::StatusOr<StartedRequest> Prepare(Request& request, MonotonicTime arrived);
 
   const std::shared_ptr<const Model> model_;

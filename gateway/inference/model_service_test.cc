@@ -251,7 +251,6 @@ TEST_F(ModelServiceTest, AStreamOutlivesItsScheduler) {
   const int port = scheduler_->port();
   scheduler_->Stop();
   Await([&] { return !service_->Ready().ok(); });
-  EXPECT_EQ(Start(Completion("y")).status().code(), absl::StatusCode::kUnavailable);
 
   scheduler_ = std::make_unique<ScriptedScheduler>(port, /*epoch=*/2);
   const v1::GatewayFrame frame = scheduler_->Next();
@@ -264,6 +263,27 @@ TEST_F(ModelServiceTest, AStreamOutlivesItsScheduler) {
   const Answer answer = ReadAll(started);
   EXPECT_EQ(answer.content[0], "abcd");
   EXPECT_EQ(answer.usage->completion_tokens, 4);
+}
+
+TEST_F(ModelServiceTest, WhatComesBetweenTwoSchedulersWaitsForTheNext) {
+  const int port = scheduler_->port();
+  scheduler_->Stop();
+  Await([&] { return !service_->Ready().ok(); });
+  StartedRequest started = MustStart(Completion("y"));
+  scheduler_ = std::make_unique<ScriptedScheduler>(port, /*epoch=*/2);
+  const v1::GatewayFrame frame = scheduler_->Next();
+  EXPECT_THAT(frame.submit().prompt_tokens(), ElementsAre(263, 'y'));
+  scheduler_->SendTokens(frame.submit().handle(), 0, Ids("z"));
+  scheduler_->Finish(frame.submit().handle(), v1::FINISH_REASON_LENGTH);
+  EXPECT_EQ(ReadAll(started).content[0], "z");
+}
+
+TEST_F(ModelServiceTest, WhatComesWhenTheSchedulerStaysAwayIsRefused) {
+  options_.change_of_leader = std::chrono::milliseconds(0);
+  MakeService();
+  scheduler_->Stop();
+  Await([&] { return !service_->Ready().ok(); });
+  EXPECT_EQ(Start(Completion("y")).status().code(), absl::StatusCode::kUnavailable);
 }
 
 TEST_F(ModelServiceTest, ASchedulerThatStaysAwayEndsTheStreamWithAnError) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "common/grammar.h"
+#include "common/trace_context.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -99,6 +100,7 @@ struct Request {
   std::string tenant;       // who pays: shares of the queue, quotas, prefixes
   std::string cache_salt;   // prefixes are shared only with requests of an equal one
   uint32_t timeout_ms = 0;  // 0: the server's default
+  SpanContext trace;        // that what is done for it is a part of
   // Of the key that brought it; held while it runs. Null where no keys are asked for.
   std::shared_ptr<auth::Permit> permit;
 };

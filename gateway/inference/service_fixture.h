@@ -44,8 +44,7 @@ class ServiceFixture : public ::testing::Test {
     upstream_ = std::make_unique<Upstream>(
         UpstreamOptions{.address = scheduler_->address(), .session = std::move(session)}, metrics_);
     std::vector<std::unique_ptr<ModelService>> groups;
-    groups.push_back(
-        std::make_unique<ModelService>(model_, ModelServiceOptions{}, *upstream_, counts_));
+    groups.push_back(std::make_unique<ModelService>(model_, options_, *upstream_, counts_));
     service_ = groups[0].get();
     router_ = std::make_unique<ModelRouter>(std::move(groups), metrics_);
     AwaitReady();
@@ -154,6 +153,7 @@ class ServiceFixture : public ::testing::Test {
     }
   }
 
+  ModelServiceOptions options_;  // of the next MakeService
   text::TinyModel model_dir_;
   std::shared_ptr<const Model> model_;
   Metrics metrics_{"gateway"};

@@ -59,6 +59,7 @@ class Generation : public http::Exchange {
       : endpoint_(endpoint),
         service_(service),
         sender_(std::move(sender)),
+        trace_(request.trace),
         waker_(std::move(waker)) {
     head_.id = absl::StrCat(IdPrefix(endpoint), request.id);
     head_.created = std::time(nullptr);
@@ -150,6 +151,7 @@ class Generation : public http::Exchange {
     phase_ = Phase::kStarting;
     for (size_t i = 0; i < call_.requests.size(); ++i) {
       call_.requests[i].tenant = sender_.tenant;
+      call_.requests[i].trace = trace_;
       call_.requests[i].permit = sender_.permit;
       service_.Start(std::move(call_.requests[i]), [arrivals = arrivals_, waker = waker_,
                                                     i](absl::StatusOr<StartedRequest> result) {
@@ -269,6 +271,7 @@ class Generation : public http::Exchange {
   const Endpoint endpoint_;
   gateway::Service& service_;
   const Sender sender_;
+  const SpanContext trace_;
   const http::Waker waker_;
   const std::shared_ptr<Arrivals> arrivals_ = std::make_shared<Arrivals>();
   Phase phase_ = Phase::kParsing;

@@ -71,7 +71,7 @@ void Session::LinkUp(MonotonicTime now) {
 void Session::LinkDown(MonotonicTime now) {
   linked_ = false;
   wants_new_link_ = false;
-  state_.welcomed = false;
+  if (std::exchange(state_.welcomed, false)) state_.lost_at = now;
   state_.num_ready_workers = 0;
   state_.retry_after = milliseconds(0);
   outgoing_.clear();
@@ -103,6 +103,7 @@ void Session::Receive(const v1::SchedulerFrame& frame, MonotonicTime now) {
   for (const v1::Finished& finished : frame.finished()) OnFinished(finished);
   for (const v1::Rejected& rejected : frame.rejected()) OnRejected(rejected, now);
   if (frame.has_load()) OnLoad(frame.load());
+  if (frame.has_not_leader()) TurnTo(frame.not_leader());
   SubmitWaiting(now);
 }
 
@@ -191,6 +192,7 @@ void Session::Submit(SequenceId id, Sequence& sequence, MonotonicTime now) {
   }
   submit.set_priority(submission.priority);
   submit.set_cache_salt(submission.cache_salt);
+  if (submission.trace.valid()) submit.set_traceparent(FormatTraceparent(submission.trace));
 }
 
 void Session::ReleaseHandle(Sequence& sequence) {
@@ -216,9 +218,8 @@ void Session::End(Sequences::iterator it, const SequenceEnd& end) {
 
 // False: there is nothing in it for this session.
 bool Session::AcceptFrame(const v1::SchedulerFrame& frame) {
-  if (frame.has_not_leader()) {
-    leader_ = frame.not_leader().address();
-    wants_new_link_ = true;
+  if (frame.has_not_leader() && !state_.welcomed) {
+    TurnTo(frame.not_leader());
     return false;
   }
   const bool is_welcome = frame.has_welcome() && !state_.welcomed;
@@ -233,6 +234,12 @@ bool Session::AcceptFrame(const v1::SchedulerFrame& frame) {
     return false;
   }
   return frame.epoch() == epoch_;
+}
+
+// It stands by, or has handed over to another.
+void Session::TurnTo(const v1::NotLeader& other) {
+  leader_ = other.address();
+  wants_new_link_ = true;
 }
 
 void Session::OnPromptLogprobs(const v1::PromptLogprobsPart& part) {

@@ -25,6 +25,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "common/sampling.h"
+#include "common/trace_context.h"
 #include "weft/v1/scheduler.pb.h"
 
 namespace weft::gateway {
@@ -41,6 +42,7 @@ struct Submission {
   std::optional<MonotonicTime> deadline;
   int priority = 0;
   std::string cache_salt;
+  SpanContext trace;  // handed on
 };
 
 struct SequenceEnd {
@@ -80,6 +82,8 @@ class SequenceSink {
 // What the scheduler has last said of itself.
 struct SchedulerState {
   bool welcomed = false;  // a session is open
+  // When the last one ended; nothing while none ever was open.
+  std::optional<MonotonicTime> lost_at;
   int num_ready_workers = 0;
   int num_running = 0;
   int num_waiting = 0;
@@ -163,6 +167,7 @@ class Session {
   v1::GatewayFrame& Outgoing();
 
   bool AcceptFrame(const v1::SchedulerFrame& frame);
+  void TurnTo(const v1::NotLeader& other);
   void OnPromptLogprobs(const v1::PromptLogprobsPart& part);
   bool OnTokens(const v1::Tokens& tokens);
   void Deliver(Sequences::iterator it, size_t first_index, std::span<const TokenId> tokens,

@@ -513,6 +513,45 @@ TEST_F(SessionTest, NotLeaderNamesTheNextAddressOnce) {
   EXPECT_EQ(session_.TakeLeader(), "");
 }
 
+TEST_F(SessionTest, WhatALeaderSaysAsItHandsOverCountsAndTheRestGoesOnAtTheNext) {
+  Connect(5);
+  auto a = Open(1), b = Open(2);
+  Outgoing();
+  v1::SchedulerFrame frame = Frame();
+  Append(frame, 1, 0, {7, 8});
+  Append(frame, 2, 0, {7, kEos});
+  v1::Finished& finished = *frame.add_finished();
+  finished.set_handle(2);
+  finished.set_reason(v1::FINISH_REASON_STOP);
+  frame.mutable_not_leader()->set_address("b:1");
+  session_.Receive(frame, now_);
+  EXPECT_TRUE(session_.wants_new_link());
+  EXPECT_THAT(a->received, ElementsAre(7, 8));
+  ASSERT_TRUE(b->end);
+  EXPECT_EQ(b->end->kind, SequenceEnd::Kind::kStop);
+
+  session_.LinkDown(now_);
+  EXPECT_EQ(session_.TakeLeader(), "b:1");
+  EXPECT_EQ(session_.state().lost_at, now_);
+  session_.LinkUp(now_);
+  Welcome(6);
+  EXPECT_THAT(Outgoing(), ElementsAre("hello g", "submit 1 behind 2"));
+  EXPECT_FALSE(a->end);
+}
+
+TEST_F(SessionTest, ADialThatFailsIsNoLoss) {
+  session_.LinkUp(now_);
+  session_.LinkDown(now_);
+  EXPECT_FALSE(session_.state().lost_at);
+  Connect();
+  session_.LinkDown(now_);
+  const auto lost_at = session_.state().lost_at;
+  Pass(seconds(2));
+  session_.LinkUp(now_);
+  session_.LinkDown(now_);
+  EXPECT_EQ(session_.state().lost_at, lost_at);
+}
+
 TEST_F(SessionTest, ASilentPeerIsGivenUp) {
   session_.LinkUp(now_);
   EXPECT_EQ(session_.NextWakeup(), now_ + seconds(10));

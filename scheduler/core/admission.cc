@@ -75,6 +75,7 @@ void State::Apply(Submit event, Micros now, Outputs& out) {
   sequence.max_tokens = event.max_tokens;
   sequence.max_output_tokens = event.max_tokens;
   sequence.deadline = event.deadline;
+  sequence.trace = event.trace;
   sequence.root = hasher_.Root(sequence.tenant, event.cache_salt);
   sequence.tokens = std::move(event.prompt);
   sequence.tokens.insert(sequence.tokens.end(), event.delivered.begin(), event.delivered.end());

@@ -195,7 +195,8 @@ void State::Finish(Sequence& sequence, FinishReason reason, Micros now, Outputs&
                           .num_cached_tokens = sequence.num_cached_tokens,
                           .num_output_tokens = sequence.num_output_tokens(),
                           .num_preemptions = sequence.num_preemptions,
-                          .times = sequence.times});
+                          .times = sequence.times,
+                          .trace = sequence.trace});
   by_id_.erase(sequence.id);
   deadlines_.erase({sequence.deadline, sequence.key.arrival});
   fair_clock_.Leave(sequence.tenant);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/trace_context.h"
 #include "scheduler/core/types.h"
 
 namespace weft::core {
@@ -28,6 +29,7 @@ struct Submit {
   Micros deadline = kNever;  // on the clock of `now`
   int priority = 0;          // smaller goes first
   std::string cache_salt;    // prefixes are shared only under equal tenant and salt
+  SpanContext trace;         // handed on to the worker and to Finished, unread
 };
 
 // A stop string ended it: the client keeps `num_tokens` of its output.
@@ -131,6 +133,7 @@ struct Finished {
   int num_output_tokens = 0;  // delivered ones included; after Conclude those kept
   int num_preemptions = 0;
   SequenceTimes times;
+  SpanContext trace;
 };
 
 enum class RejectCode { kInvalid, kQueueFull, kQuota, kNoWorker };

@@ -106,7 +106,8 @@ void State::AddRow(Worker& worker, Sequence& sequence, int num_tokens, Micros no
                             .num_prompt_tokens = sequence.num_prompt_tokens,
                             .num_computed_tokens = sequence.num_scheduled_tokens,
                             .blocks = sequence.table.ids(),
-                            .sampling = &sequence.sampling});
+                            .sampling = &sequence.sampling,
+                            .trace = sequence.trace});
     if (sequence.times.first_scheduled == kNever) sequence.times.first_scheduled = now;
   }
 

@@ -44,6 +44,7 @@ struct Sequence {
   int max_tokens = 0;
   Micros deadline = kNever;
   BlockHash root;
+  SpanContext trace;
 
   // Grow with each delivered token.
   std::vector<TokenId> tokens;    // known: prompt, then output

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "common/trace_context.h"
 #include "scheduler/core/types.h"
 
 namespace weft::core {
@@ -22,6 +23,7 @@ struct SlotEntry {
   int num_computed_tokens = 0;  // their KV is in `blocks` already
   std::span<const int> blocks;  // position p lives in blocks[p / kBlockTokens]
   const SamplingParams* sampling = nullptr;
+  SpanContext trace;
 };
 
 // The row's appended blocks are the next `num_new_blocks` of Step::new_blocks.

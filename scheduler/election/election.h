@@ -4,6 +4,7 @@
 //
 //   term = election.Win();        // blocks; from here on this process leads, in this term
 //   status = election.AwaitLoss();  // blocks; not OK: another may lead, end at once
+//   election.Release();           // behind OK: another may win, and Successor() says where
 //
 // Terms grow with each holder: they are the epochs that fence frames of the one before
 // (worker.proto). A process wins at most once in its life: who has lost starts anew, empty.
@@ -31,10 +32,18 @@ class Election {
   // After Win, until it leads no more: not OK, with the cause. OK: Stop was called.
   virtual absl::Status AwaitLoss() = 0;
 
+  // Once AwaitLoss has returned OK: gives the lead up. The next one need not wait for it to
+  // run out.
+  virtual void Release() = 0;
+
+  // Behind Release: where the next leader is dialled; empty: nobody leads yet. May block for
+  // a second.
+  virtual std::string Successor() = 0;
+
   // Where the leader is dialled, as far as is known; empty: nobody leads. Any thread.
   virtual std::string leader() const = 0;
 
-  // Ends both waits; gives the lead up, if this process has it. Any thread.
+  // Ends both waits; the lead, if this process has it, stays until Release. Any thread.
   void Stop();
 
  protected:

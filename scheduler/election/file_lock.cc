@@ -1,6 +1,7 @@
 #include "scheduler/election/file_lock.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <fstream>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -23,7 +25,8 @@ struct Entry {
 Entry ReadEntry(const std::string& path) {
   Entry entry;
   std::ifstream file(path);
-  if (!(file >> entry.term >> entry.address)) return {};
+  if (!(file >> entry.term)) return {};
+  file >> entry.address;
   return entry;
 }
 
@@ -55,6 +58,18 @@ absl::Status FileLockElection::AwaitLoss() {
   return absl::OkStatus();
 }
 
+void FileLockElection::Release() {
+  if (auto s = WriteLine(absl::StrCat(term_, "\n")); !s.ok()) {
+    spdlog::warn("the lock's file still names this leader: {}", std::string(s.message()));
+  }
+  close(std::exchange(file_, -1));
+}
+
+std::string FileLockElection::Successor() {
+  const Entry entry = ReadEntry(path_);
+  return entry.term > term_ ? entry.address : "";
+}
+
 std::string FileLockElection::leader() const { return ReadEntry(path_).address; }
 
 // The file is opened anew each time: it may be another one by now.
@@ -70,13 +85,17 @@ absl::StatusOr<bool> FileLockElection::TryLock() {
 }
 
 absl::StatusOr<uint64_t> FileLockElection::Enter() {
-  const uint64_t term = std::max(TermOfNow(), ReadEntry(path_).term + 1);
-  const std::string line = absl::StrCat(term, " ", address_, "\n");
+  term_ = std::max(TermOfNow(), ReadEntry(path_).term + 1);
+  if (auto s = WriteLine(absl::StrCat(term_, " ", address_, "\n")); !s.ok()) return s;
+  return term_;
+}
+
+absl::Status FileLockElection::WriteLine(const std::string& line) {
   if (pwrite(file_, line.data(), line.size(), 0) != static_cast<ssize_t>(line.size()) ||
       ftruncate(file_, static_cast<off_t>(line.size())) != 0 || fsync(file_) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path_));
   }
-  return term;
+  return absl::OkStatus();
 }
 
 bool FileLockElection::IsTheFile() const {

@@ -3,8 +3,9 @@
 // whatever way, and the next one has it within kPoll. A holder that is merely stopped
 // (SIGSTOP) keeps it.
 //
-// The file's one line says who leads: "<term> <address>". It stays when the holder goes, so
-// that terms grow even if the clock is set back.
+// The file's one line says who leads: "<term> <address>", without an address when that one
+// has given it up. It stays when the holder goes, so that terms grow even if the clock is set
+// back.
 #pragma once
 
 #include <chrono>
@@ -27,16 +28,20 @@ class FileLockElection final : public Election {
   // The lock itself cannot be lost, but the file can: another one of the same name may be
   // locked by another process.
   absl::Status AwaitLoss() override;
+  void Release() override;
+  std::string Successor() override;
   std::string leader() const override;
 
  private:
   absl::StatusOr<bool> TryLock();
   absl::StatusOr<uint64_t> Enter();
+  absl::Status WriteLine(const std::string& line);
   bool IsTheFile() const;
 
   const std::string path_;
   const std::string address_;
   int file_ = -1;
+  uint64_t term_ = 0;  // once it leads
 };
 
 }  // namespace weft::scheduler

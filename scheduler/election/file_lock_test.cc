@@ -102,6 +102,37 @@ TEST_F(FileLockElectionTest, StopEndsALead) {
   EXPECT_TRUE(loss.get().ok());
 }
 
+TEST_F(FileLockElectionTest, WhoReleasesItLearnsWhoIsNext) {
+  FileLockElection a(path_, "a:1"), b(path_, "b:2");
+  const auto first = a.Win();
+  ASSERT_TRUE(first.ok());
+  auto later = WinLater(b);
+  a.Stop();
+  ASSERT_TRUE(a.AwaitLoss().ok());
+  // Until then it is a's.
+  EXPECT_EQ(later.wait_for(2 * FileLockElection::kPoll), std::future_status::timeout);
+  a.Release();
+  const auto second = later.get();
+  ASSERT_TRUE(second.ok());
+  EXPECT_GT(*second, *first);
+  EXPECT_EQ(a.Successor(), "b:2");
+  EXPECT_EQ(a.leader(), "b:2");
+}
+
+TEST_F(FileLockElectionTest, WhoReleasesItIsNamedNoMoreAndItsTermStays) {
+  const uint64_t future = TermOfNow() + 1'000'000'000'000;
+  std::ofstream(path_) << future << " before:1\n";
+  FileLockElection a(path_, "a:1");
+  ASSERT_TRUE(a.Win().ok());
+  a.Stop();
+  ASSERT_TRUE(a.AwaitLoss().ok());
+  a.Release();
+  EXPECT_EQ(a.Successor(), "");
+  EXPECT_EQ(a.leader(), "");
+  FileLockElection b(path_, "b:2");
+  EXPECT_EQ(*b.Win(), future + 2);
+}
+
 TEST_F(FileLockElectionTest, WhereThereIsNoFolderNobodyWins) {
   FileLockElection election(folder_ + "/missing/leader", "a:1");
   const auto won = election.Win();

@@ -24,10 +24,7 @@ absl::StatusOr<uint64_t> LeaseElection::Win() {
       }
       continue;
     }
-    {
-      std::lock_guard lock(mutex_);
-      leader_ = seen->address;
-    }
+    SetLeader(seen->address);
     if (!IsFree(*seen)) continue;
     Lease ours = *seen;
     ours.holder = holder_;
@@ -37,8 +34,7 @@ absl::StatusOr<uint64_t> LeaseElection::Win() {
     const auto taken = store_->Put(ours);
     if (!taken.ok()) continue;  // another was faster, or may have been
     lease_ = *taken;
-    std::lock_guard lock(mutex_);
-    leader_ = address_;
+    SetLeader(address_);
     return lease_.term;
   } while (Pause(kInterval));
   return absl::CancelledError("stopped before it led");
@@ -61,18 +57,36 @@ absl::Status LeaseElection::AwaitLoss() {
     const bool is_taken = renewed.code() == absl::StatusCode::kAborted;
     if (is_taken || Clock::now() - renewed_at_ > kRenewDeadline) return renewed;
   }
-  Lease free = lease_;
-  free.holder = free.address = "";
-  if (auto s = store_->Put(free); !s.ok()) {
-    spdlog::warn("the lease was not handed back: {}", std::string(s.status().message()));
-  }
   return absl::OkStatus();
+}
+
+void LeaseElection::Release() {
+  SetLeader("");
+  if (auto s = Write("", ""); !s.ok()) {
+    spdlog::warn("the lease was not handed back, it has to run out: {}", std::string(s.message()));
+  }
+}
+
+std::string LeaseElection::Successor() {
+  const auto seen = store_->Get();
+  if (!seen.ok() || seen->holder.empty() || seen->holder == holder_) return "";
+  SetLeader(seen->address);
+  return seen->address;
 }
 
 absl::Status LeaseElection::Renew() {
   const Clock::time_point began = Clock::now();
-  auto renewed = store_->Put(lease_);
-  if (renewed.status().code() == absl::StatusCode::kAborted) {
+  if (auto s = Write(holder_, address_); !s.ok()) return s;
+  renewed_at_ = began;
+  return absl::OkStatus();
+}
+
+absl::Status LeaseElection::Write(const std::string& holder, const std::string& address) {
+  Lease changed = lease_;
+  changed.holder = holder;
+  changed.address = address;
+  auto written = store_->Put(changed);
+  if (written.status().code() == absl::StatusCode::kAborted) {
     // An earlier write of ours whose answer was lost, or another's.
     const auto seen = store_->Get();
     if (!seen.ok()) return seen.status();
@@ -81,13 +95,17 @@ absl::Status LeaseElection::Renew() {
           "the lease is ", seen->holder.empty() ? "nobody's" : absl::StrCat(seen->holder, "'s"),
           " now"));
     }
-    lease_ = *seen;
-    renewed = store_->Put(lease_);
+    changed.version = seen->version;
+    written = store_->Put(changed);
   }
-  if (!renewed.ok()) return renewed.status();
-  lease_ = *std::move(renewed);
-  renewed_at_ = began;
+  if (!written.ok()) return written.status();
+  lease_ = *std::move(written);
   return absl::OkStatus();
+}
+
+void LeaseElection::SetLeader(std::string address) {
+  std::lock_guard lock(mutex_);
+  leader_ = std::move(address);
 }
 
 std::string LeaseElection::leader() const {

@@ -44,7 +44,9 @@ class LeaseElection final : public Election {
   LeaseElection(std::unique_ptr<LeaseStore> store, std::string holder, std::string address);
 
   absl::StatusOr<uint64_t> Win() override;
-  absl::Status AwaitLoss() override;  // Stop hands the lease back: the next need not wait
+  absl::Status AwaitLoss() override;
+  void Release() override;
+  std::string Successor() override;
   std::string leader() const override;
 
  private:
@@ -53,6 +55,9 @@ class LeaseElection final : public Election {
   // Whether it is free to take, by what has been seen of it so far.
   bool IsFree(const Lease& lease);
   absl::Status Renew();
+  // The lease that this process holds, changed to be of `holder` at `address`.
+  absl::Status Write(const std::string& holder, const std::string& address);
+  void SetLeader(std::string address);
 
   const std::unique_ptr<LeaseStore> store_;
   const std::string holder_;

@@ -52,6 +52,7 @@ class Candidate {
           loss_ = election_.AwaitLoss();
           lost_at = steady_clock::now();
           is_lost = true;
+          if (loss_.ok()) election_.Release();
         }) {}
   ~Candidate() { Stop(); }
   void Stop() {
@@ -71,6 +72,7 @@ class Candidate {
   }
   const absl::Status& loss() const { return loss_; }
   std::string leader() const { return election_.leader(); }
+  std::string Successor() { return election_.Successor(); }  // behind Stop
 
   std::atomic<bool> is_cut{false};
   std::atomic<uint64_t> term{0};
@@ -131,13 +133,67 @@ TEST(LeaseElection, AnInterruptionThatEndsInTimeChangesNothing) {
   EXPECT_FALSE(a.is_lost);
 }
 
-TEST(LeaseElection, WhoStopsHandsItBack) {
+TEST(LeaseElection, WhoReleasesItLearnsWhoIsNext) {
   SharedLease shared;
-  auto a = std::make_unique<Candidate>(shared, "a");
-  ASSERT_TRUE(a->AwaitLead(milliseconds(1000)));
+  Candidate a(shared, "a");
+  ASSERT_TRUE(a.AwaitLead(milliseconds(1000)));
   Candidate b(shared, "b");
-  a->Stop();
-  EXPECT_TRUE(b.AwaitLead(2 * LeaseElection::kInterval + milliseconds(300)));
+  ASSERT_TRUE(Candidate::Await([&] { return b.leader() == "a:1"; }, milliseconds(2000)));
+  a.Stop();
+  EXPECT_EQ(a.leader(), "");
+  ASSERT_TRUE(b.AwaitLead(LeaseElection::kDuration - milliseconds(500)));  // before it runs out
+  EXPECT_GT(b.term, a.term);
+  EXPECT_EQ(a.Successor(), "b:1");
+  EXPECT_EQ(a.leader(), "b:1");
+}
+
+TEST(LeaseElection, WhoReleasesItAloneHasNoSuccessor) {
+  SharedLease shared;
+  Candidate a(shared, "a");
+  ASSERT_TRUE(a.AwaitLead(milliseconds(1000)));
+  a.Stop();
+  EXPECT_EQ(shared.lease.holder, "");
+  EXPECT_EQ(shared.lease.address, "");
+  EXPECT_EQ(shared.lease.term, a.term);  // the next one's is higher
+  EXPECT_EQ(a.Successor(), "");
+}
+
+// The answer to a renewal was lost, so that the version is another than the holder knows.
+TEST(LeaseElection, ALeaseThatChangedUnseenIsReleasedAllTheSame) {
+  SharedLease shared;
+  Candidate a(shared, "a");
+  ASSERT_TRUE(a.AwaitLead(milliseconds(1000)));
+  {
+    std::lock_guard lock(shared.mutex);
+    shared.lease.version = "unseen";
+  }
+  a.Stop();
+  EXPECT_EQ(shared.lease.holder, "");
+}
+
+TEST(LeaseElection, WhoCannotReleaseItLeavesItToRunOut) {
+  SharedLease shared;
+  Candidate a(shared, "a");
+  ASSERT_TRUE(a.AwaitLead(milliseconds(1000)));
+  Candidate b(shared, "b");
+  a.is_cut = true;
+  a.Stop();
+  a.is_cut = false;
+  EXPECT_EQ(a.Successor(), "");
+  ASSERT_TRUE(b.AwaitLead(milliseconds(8000)));
+  EXPECT_EQ(a.Successor(), "b:1");
+}
+
+TEST(LeaseElection, ALeaseOfAnotherIsNotReleased) {
+  SharedLease shared;
+  Candidate a(shared, "a");
+  ASSERT_TRUE(a.AwaitLead(milliseconds(1000)));
+  {
+    std::lock_guard lock(shared.mutex);
+    shared.lease = {.holder = "b", .address = "b:1", .term = a.term + 1, .version = "other"};
+  }
+  a.Stop();
+  EXPECT_EQ(shared.lease.holder, "b");
 }
 
 TEST(LeaseElection, ALeaseThatIsAnothersIsLost) {

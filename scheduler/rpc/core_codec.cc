@@ -81,6 +81,7 @@ absl::StatusOr<core::Submit> FromProto(const v1::Submit& proto, core::SequenceId
   if (proto.timeout_ms() > 0) submit.deadline = now + core::Micros{proto.timeout_ms()} * 1000;
   submit.priority = proto.priority();
   submit.cache_salt = proto.cache_salt();
+  submit.trace = ParseTraceparent(proto.traceparent());
   return submit;
 }
 
@@ -156,6 +157,7 @@ void ToProto(const core::Step& step, v1::Step& proto) {
     out.set_num_computed_tokens(entry.num_computed_tokens);
     out.mutable_blocks()->Add(entry.blocks.begin(), entry.blocks.end());
     weft::ToProto(*entry.sampling, *out.mutable_sampling());
+    if (entry.trace.valid()) out.set_traceparent(FormatTraceparent(entry.trace));
   }
   const int num_rows = static_cast<int>(step.rows.size());
   proto.mutable_row_slots()->Reserve(num_rows);

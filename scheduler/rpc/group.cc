@@ -17,6 +17,21 @@ constexpr int kMaxDescribed = 1000;
 // this scheduler ends: about what a worker takes to start.
 constexpr uint32_t kRetryAfterMs = 2000;
 
+absl::Status ShuttingDown() { return absl::UnavailableError("this scheduler is shutting down"); }
+
+// To whoever leads now.
+void SendAway(GatewayPeer& peer, const std::string& leader) {
+  peer.Tell([&](Outbox& outbox) { outbox.SetNotLeader(leader); });
+  peer.Close(absl::OkStatus());
+}
+
+void SendAway(WorkerPeer& peer, const std::string& leader) {
+  std::unique_ptr<v1::WorkerCommand> command = peer.NewCommand();
+  command->mutable_not_leader()->set_address(leader);
+  peer.Send(std::move(command));
+  peer.Close(absl::OkStatus());
+}
+
 }  // namespace
 
 Submitted ReadSubmit(uint64_t stream_id, const v1::Submit& proto, int vocab_size,
@@ -84,6 +99,9 @@ void Group::PlanSteps() {
 
 void Group::Apply(GatewayCame& mail, core::Micros now) {
   now_ = now;
+  if (!next_leader_.empty()) return SendAway(*mail.peer, next_leader_);
+  // What it has waits for the next scheduler; here it would be refused.
+  if (drained_) return mail.peer->Close(ShuttingDown());
   const uint64_t id = mail.peer->id();
   spdlog::info("gateway {} connected", mail.gateway_id);
   mail.peer->Tell([&](Outbox& outbox) {
@@ -105,7 +123,7 @@ void Group::Apply(Submitted& mail, core::Micros now) {
     return Reject(mail.id, v1::REJECT_CODE_INVALID, std::string(mail.submit.status().message()), 0);
   }
   if (draining_) {
-    return Reject(mail.id, v1::REJECT_CODE_DRAINING, "this scheduler is shutting down",
+    return Reject(mail.id, v1::REJECT_CODE_DRAINING, std::string(ShuttingDown().message()),
                   kRetryAfterMs);
   }
   if (workers_.empty() && now_ - no_worker_since_ > options_.no_worker_patience) {
@@ -124,20 +142,27 @@ void Group::Apply(GatewayGone& mail, core::Micros now) {
   now_ = now;
   auto it = sessions_.find(mail.stream_id);
   if (it == sessions_.end()) return;  // cut before
+  spdlog::info("gateway stream {} ended with {} sequences open", mail.stream_id,
+               it->second.live.size());
+  EndSession(it);
+}
+
+void Group::EndSession(std::map<uint64_t, Session>::iterator session) {
+  const uint64_t stream_id = session->first;
   std::vector<core::SequenceId> live;
-  for (const auto& [id, unused] : it->second.live) live.push_back(id);
+  for (const auto& [id, unused] : session->second.live) live.push_back(id);
   std::sort(live.begin(), live.end());
-  spdlog::info("gateway stream {} ended with {} sequences open", mail.stream_id, live.size());
   for (core::SequenceId id : live) core_.Apply(core::Cancel{.id = id}, now_, outputs_);
   for (const core::Finished& f : outputs_.finished) {
-    if (StreamOf(f.id) == mail.stream_id) metrics_.CountFinished(f);
+    if (StreamOf(f.id) == stream_id) Account(f);
   }
-  sessions_.erase(it);
+  sessions_.erase(session);
   metrics_.sessions.Set(static_cast<double>(sessions_.size()));
 }
 
 void Group::Apply(WorkerCame& mail, core::Micros now) {
   now_ = now;
+  if (!next_leader_.empty()) return SendAway(*mail.peer, next_leader_);
   const uint64_t id = mail.peer->id();
   const v1::WorkerHello& hello = mail.hello;
   auto refuse = [&](const absl::Status& status) {
@@ -286,6 +311,25 @@ void Group::Apply(WorkerGone& mail, core::Micros now) {
 void Group::Drain() {
   draining_ = true;
   spdlog::info("draining: {} running", core_.gauges().num_running);
+}
+
+void Group::HandOver(const std::string& leader) {
+  next_leader_ = leader;
+  draining_ = drained_ = true;
+  spdlog::info("{} leads now: {} gateways and {} workers go there, {} sequences with them", leader,
+               sessions_.size(), workers_.size(),
+               core_.gauges().num_running + core_.gauges().num_waiting());
+  Deliver();  // what gateways have they need not have again
+  while (!sessions_.empty()) {
+    SendAway(*sessions_.begin()->second.peer, leader);
+    EndSession(sessions_.begin());
+  }
+  while (!workers_.empty()) {
+    const uint64_t id = workers_.begin()->first;
+    SendAway(*workers_.begin()->second.peer, leader);
+    core_.Apply(core::WorkerLost{.worker = id}, now_, outputs_);
+    ForgetWorker(id);
+  }
 }
 
 void Group::LoseWorker(uint64_t stream_id, const absl::Status& status) {
@@ -439,7 +483,7 @@ void Group::FinishDrain() {
   drained_ = true;
   for (auto& [id, worker] : workers_) DrainWorker(worker);
   for (auto& [id, session] : sessions_) {
-    session.peer->Close(absl::UnavailableError("this scheduler is shutting down"));
+    session.peer->Close(ShuttingDown());
   }
 }
 
@@ -467,6 +511,13 @@ void Group::Reject(core::SequenceId id, v1::RejectCode code, std::string message
   session->rejected.push_back(std::move(rejected));
 }
 
+void Group::Account(const core::Finished& finished) {
+  metrics_.CountFinished(finished);
+  if (finished.trace.sampled && options_.on_traced_end) {
+    options_.on_traced_end(finished, now_);
+  }
+}
+
 void Group::SortOutputs() {
   for (size_t i = 0; i < outputs_.prompt_rows.size(); ++i) {
     if (!prompt_logprobs_.contains(i)) continue;
@@ -487,7 +538,7 @@ void Group::SortOutputs() {
   for (const core::Finished& finished : outputs_.finished) {
     Session* session = Touch(finished.id);
     if (session == nullptr) continue;
-    metrics_.CountFinished(finished);
+    Account(finished);
     session->live.erase(finished.id);
     session->finished.push_back(ToProto(finished));
   }

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -46,6 +47,9 @@ struct GroupOptions {
   core::Micros no_worker_patience = 60'000'000;
   // Measures planning; null: it is not measured.
   core::Micros (*stopwatch)() = nullptr;
+  // Told of each sequence that has ended and whose trace is recorded; may be empty. Called
+  // within Apply and Turn.
+  std::function<void(const core::Finished& finished, core::Micros now)> on_traced_end;
 };
 
 // ---- what peers do; core::Conclude and core::Cancel besides ----
@@ -109,15 +113,19 @@ class Group {
   void Apply(WorkerGone& event, core::Micros now);
   // Refuses what is new from here on.
   void Drain();
+  // Another leads, `leader` is where: sends all peers there, with what is open, and those
+  // that come later. It is drained with that.
+  void HandOver(const std::string& leader);
 
   void Turn(core::Micros now);
   // When a Turn is due even if nothing happens.
   core::Micros next_turn() const { return std::min(core_.next_deadline(), next_housekeeping_); }
 
-  // Draining, and all that was accepted has ended: workers and gateways have been told to
-  // leave.
+  // Nothing that was accepted is open here any more: draining, and it has ended, or handed
+  // over. Workers and gateways have been told to leave.
   bool drained() const { return drained_; }
   int vocab_size() const { return vocab_size_; }  // 0 before the first worker
+  int num_gateways() const { return static_cast<int>(sessions_.size()); }
   int num_workers_ready() const { return core_.gauges().num_workers_ready; }
   DebugFacts Describe(core::Micros now) const;
   const core::Core& core() const { return core_; }
@@ -159,7 +167,10 @@ class Group {
   void AttachPromptLogprobs(StepAnswer& answer, size_t first_row);
   // Hands outputs_ to the gateways, and forgets it.
   void Deliver();
+  // Cancels what is open there.
+  void EndSession(std::map<uint64_t, Session>::iterator session);
   void SortOutputs();
+  void Account(const core::Finished& finished);
   void TellSession(uint64_t stream_id, Session& session);
   Session* Touch(core::SequenceId id);
   void Reject(core::SequenceId id, v1::RejectCode code, std::string message,
@@ -188,6 +199,7 @@ class Group {
   int vocab_size_ = 0;
   bool draining_ = false;
   bool drained_ = false;
+  std::string next_leader_;  // empty: it has not handed over
   bool load_changed_ = false;
   bool told_full_ = false;  // the gateways, of the queue
   core::Micros next_housekeeping_ = 0;

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "common/metrics.h"
@@ -18,11 +20,31 @@ class QuietWorker final : public WorkerPeer {
   std::unique_ptr<v1::WorkerCommand> NewCommand() override {
     return std::make_unique<v1::WorkerCommand>();
   }
-  void Send(std::unique_ptr<v1::WorkerCommand>) override {}
+  void Send(std::unique_ptr<v1::WorkerCommand> command) override {
+    if (command->has_not_leader()) leader = command->not_leader().address();
+  }
   void Close(const absl::Status&) override {}
   void Cut() override { was_cut = true; }
 
   bool was_cut = false;
+  std::string leader;  // that it was sent to
+};
+
+class QuietGateway final : public GatewayPeer {
+ public:
+  uint64_t id() const override { return 2; }
+  Told Tell(absl::FunctionRef<void(Outbox&)> add) override {
+    Outbox outbox;
+    add(outbox);
+    v1::SchedulerFrame frame;
+    outbox.Take(1, frame);
+    leader = frame.not_leader().address();
+    return Told::kYes;
+  }
+  void Close(const absl::Status& status) override { closed = status; }
+
+  std::string leader;  // that it was sent to
+  std::optional<absl::Status> closed;
 };
 
 class GroupTest : public ::testing::Test {
@@ -78,6 +100,34 @@ TEST_F(GroupTest, WhatTheSchedulerItselfSleepsThroughIsNoSilence) {
   const Micros lost = TurnsUntilLost(awake, awake + 10'000'000);
   EXPECT_GT(lost, awake + 2'500'000);
   EXPECT_LT(lost, awake + 3'250'000);
+}
+
+// Their streams began before the lead changed, their first frames came later.
+TEST_F(GroupTest, WhoComesBehindAHandOverIsSentToTheLeader) {
+  group_.HandOver("next:1");
+  EXPECT_TRUE(group_.drained());
+  const auto gateway = std::make_shared<QuietGateway>();
+  GatewayCame gateway_came{.peer = gateway, .gateway_id = "g"};
+  group_.Apply(gateway_came, kStart);
+  EXPECT_EQ(gateway->leader, "next:1");
+  EXPECT_TRUE(gateway->closed && gateway->closed->ok());
+  EXPECT_EQ(group_.num_gateways(), 0);
+  WorkerCame worker_came{.peer = worker_, .hello = {}};
+  group_.Apply(worker_came, kStart);
+  EXPECT_EQ(worker_->leader, "next:1");
+  EXPECT_EQ(group_.num_workers_ready(), 0);
+}
+
+TEST_F(GroupTest, AGatewayThatComesBehindADrainIsSentOffBeforeItSubmits) {
+  group_.Drain();
+  group_.Turn(kStart);
+  ASSERT_TRUE(group_.drained());
+  const auto gateway = std::make_shared<QuietGateway>();
+  GatewayCame came{.peer = gateway, .gateway_id = "g"};
+  group_.Apply(came, kStart);
+  ASSERT_TRUE(gateway->closed);
+  EXPECT_EQ(gateway->closed->code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(group_.num_gateways(), 0);
 }
 
 }  // namespace

@@ -38,9 +38,19 @@ void Loop::Drain() {
   mailbox_.Post(DrainMail{});
 }
 
+void Loop::HandOver(const std::string& leader) {
+  draining_ = true;
+  mailbox_.Post(HandOverMail{leader});
+}
+
 void Loop::AwaitDrained() {
   std::unique_lock lock(drained_mutex_);
   drained_changed_.wait(lock, [&] { return drained_; });
+}
+
+bool Loop::IsDrained() const {
+  std::lock_guard lock(drained_mutex_);
+  return drained_;
 }
 
 absl::Status Loop::Ready() const {
@@ -115,6 +125,7 @@ void Loop::Run() {
 void Loop::Publish() {
   vocab_size_ = group_.vocab_size();
   num_workers_ready_ = group_.num_workers_ready();
+  num_gateways_ = group_.num_gateways();
   if (!group_.drained()) return;
   std::lock_guard lock(drained_mutex_);
   if (std::exchange(drained_, true)) return;
@@ -126,6 +137,8 @@ void Loop::Handle(DescribeMail& mail, core::Micros now) {
 }
 
 void Loop::Handle(DrainMail&, core::Micros) { group_.Drain(); }
+
+void Loop::Handle(HandOverMail& mail, core::Micros) { group_.HandOver(mail.leader); }
 
 void Loop::Handle(StopMail&, core::Micros) { stopped_ = true; }
 

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <thread>
 #include <variant>
 
@@ -27,9 +28,14 @@ class Loop final : public GatewayListener, public WorkerListener {
 
   // Refuses what is new from here on. Any thread.
   void Drain();
-  // Blocks until all that was accepted has ended and the workers and gateways
-  // have been told to leave. After Drain.
+  // Sends gateways and workers, with what is open, to who leads now: group.h. Any thread.
+  void HandOver(const std::string& leader);
+  // Blocks until nothing that was accepted is open here and the workers and gateways
+  // have been told to leave. After Drain or HandOver.
   void AwaitDrained();
+  bool IsDrained() const;
+  // Connected. Any thread.
+  int num_gateways() const { return num_gateways_; }
   // OK while a worker is attached and nothing drains. Any thread.
   absl::Status Ready() const;
   // What /debug/state shows. Waits for the loop's thread, at most a second: then nothing. Any
@@ -54,10 +60,13 @@ class Loop final : public GatewayListener, public WorkerListener {
     std::promise<DebugFacts> facts;
   };
   struct DrainMail {};
+  struct HandOverMail {
+    std::string leader;
+  };
   struct StopMail {};
   using Mail = std::variant<GatewayCame, Submitted, core::Conclude, core::Cancel, GatewayGone,
                             WorkerCame, StepAnswered, WorkerHeard, WorkerFailed, WorkerLeaves,
-                            WorkerGone, DescribeMail, DrainMail, StopMail>;
+                            WorkerGone, DescribeMail, DrainMail, HandOverMail, StopMail>;
 
   void Run();
   template <typename Event>
@@ -66,6 +75,7 @@ class Loop final : public GatewayListener, public WorkerListener {
   }
   void Handle(DescribeMail& mail, core::Micros now);
   void Handle(DrainMail& mail, core::Micros now);
+  void Handle(HandOverMail& mail, core::Micros now);
   void Handle(StopMail& mail, core::Micros now);
   void Publish();
 
@@ -74,6 +84,7 @@ class Loop final : public GatewayListener, public WorkerListener {
   // The group's, for other threads. What gRPC's check ids against; 0 before the first worker.
   std::atomic<int> vocab_size_{0};
   std::atomic<int> num_workers_ready_{0};
+  std::atomic<int> num_gateways_{0};
 
   Group group_;  // this, and what follows: the loop's thread
   bool stopped_ = false;

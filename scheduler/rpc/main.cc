@@ -2,9 +2,12 @@
 #include <spdlog/spdlog.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <random>
+#include <string>
+#include <string_view>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -14,14 +17,25 @@
 #include "common/flags.h"
 #include "common/host_port.h"
 #include "common/log.h"
+#include "common/probe.h"
 #include "common/process_name.h"
 #include "common/shutdown.h"
+#include "common/tracer.h"
 #include "scheduler/election/file_lock.h"
 #include "scheduler/election/kube_lease.h"
+#include "scheduler/rpc/sequence_spans.h"
 #include "scheduler/rpc/server.h"
 
 namespace weft::scheduler {
 namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using std::chrono::steady_clock;
+
+// One that stands by leads within half a second; one that has yet to start takes some more.
+constexpr seconds kSuccessorPatience{10};
+constexpr milliseconds kSuccessorLook{50};
 
 struct Options {
   std::string host = "127.0.0.1";
@@ -44,6 +58,7 @@ struct Options {
   int long_prefill_token_threshold = 0;
   double max_mixed_step_ms = core::Config{}.max_mixed_step * 1e-3;
   double no_worker_timeout = 60;
+  TraceOptions trace;
   LogOptions log;
 };
 
@@ -95,10 +110,11 @@ void AddFlags(Flags& flags, Options& options) {
   flags.Add("--no-worker-timeout", options.no_worker_timeout,
             "Seconds that sequences wait while no worker is attached, before they fail", 0.0,
             86400.0);
+  AddTraceFlags(flags, options.trace, /*begins_traces=*/false);
   AddLogFlags(flags, options.log);
 }
 
-ServerOptions ForServer(const Options& options) {
+ServerOptions ForServer(const Options& options, Tracer& tracer) {
   ServerOptions server;
   server.address = JoinHostPort(options.host, options.port);
   server.tls = options.peers;
@@ -113,6 +129,9 @@ ServerOptions ForServer(const Options& options) {
                                                                 : core::SchedulingPolicy::kPriority;
   server.loop.core.long_prefill_token_threshold = options.long_prefill_token_threshold;
   server.loop.core.max_mixed_step = static_cast<core::Micros>(options.max_mixed_step_ms * 1e3);
+  server.loop.on_traced_end = [&tracer](const core::Finished& finished, core::Micros now) {
+    RecordSpans(tracer, finished, now);
+  };
   std::random_device random;
   for (uint64_t& key : server.loop.core.hash_key) key = uint64_t{random()} << 32 | random();
   return server;
@@ -171,7 +190,28 @@ void TakePart(Election& election, Server& server) {
   }
 }
 
+// A leader that is told to end gives the lead up first, and goes on until the next one leads:
+// what is open then pauses no longer than it takes to go there. Where nobody comes it ends as if
+// there were no election, but what is left still goes to one that comes late.
+void HandOver(Election& election, Server& server) {
+  election.Release();
+  spdlog::info("the lead is free; going on until another leads");
+  const auto patience_ends = steady_clock::now() + kSuccessorPatience;
+  bool is_draining = false;
+  while (!is_draining || !server.IsDrained()) {
+    if (const std::string next = election.Successor(); !next.empty()) return server.HandOver(next);
+    if (!is_draining && (server.num_gateways() == 0 || steady_clock::now() > patience_ends)) {
+      server.BeginDrain();
+      is_draining = true;
+    }
+    std::this_thread::sleep_for(kSuccessorLook);
+  }
+}
+
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "probe") {
+    return ProbeMain("weft-scheduler", Options{}.admin_port, argc - 1, argv + 1);
+  }
   ShutdownSignal shutdown;
   Options options;
   Flags flags("weft-scheduler",
@@ -187,9 +227,14 @@ int Main(int argc, char** argv) {
   }
   Metrics metrics("scheduler", options.served_model_name);
   SchedulerMetrics scheduler_metrics(metrics);
+  const auto tracer = Tracer::Start(options.trace, "weft-scheduler", metrics);
+  if (!tracer.ok()) {
+    spdlog::error("{}", std::string(tracer.status().message()));
+    return 2;
+  }
   std::unique_ptr<Election> election;  // made once the port is known
   std::atomic<Election*> who_leads{nullptr};
-  auto server = Server::Start(ForServer(options), scheduler_metrics, [&] {
+  auto server = Server::Start(ForServer(options, **tracer), scheduler_metrics, [&] {
     const Election* known = who_leads;
     return known == nullptr ? std::string() : known->leader();
   });
@@ -205,7 +250,12 @@ int Main(int argc, char** argv) {
   election = *std::move(made);
   who_leads = election.get();
   auto admin = AdminServer::Start(options.admin_host, options.admin_port, metrics,
-                                  {.ready = [&] { return (*server)->Ready(); },
+                                  {.ready =
+                                       [&] {
+                                         return ShutdownSignal::IsDraining()
+                                                    ? absl::UnavailableError("draining")
+                                                    : (*server)->Ready();
+                                       },
                                    .drain = [] { ShutdownSignal::Request(); },
                                    .debug_state = [&] { return (*server)->DebugState(); }});
   if (!admin.ok()) {
@@ -219,11 +269,12 @@ int Main(int argc, char** argv) {
   std::thread candidate;
   if (election != nullptr) candidate = std::thread([&] { TakePart(*election, **server); });
   shutdown.Wait();
-  (*server)->Drain();
-  if (candidate.joinable()) {
+  if (election != nullptr) {
     election->Stop();
     candidate.join();
+    if ((*server)->leads()) HandOver(*election, **server);
   }
+  (*server)->Drain();
   spdlog::info("drained");
   return 0;
 }

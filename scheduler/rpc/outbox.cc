@@ -55,9 +55,11 @@ void Outbox::SetWelcome() { welcome_ = true; }
 
 void Outbox::SetLoad(const v1::Load& load) { load_ = load; }
 
+void Outbox::SetNotLeader(std::string address) { next_leader_ = std::move(address); }
+
 bool Outbox::empty() const {
   return num_entries_ == 0 && prompt_logprobs_.empty() && finished_.empty() && rejected_.empty() &&
-         !welcome_ && !load_;
+         !welcome_ && !load_ && !next_leader_;
 }
 
 bool Outbox::Take(uint64_t epoch, v1::SchedulerFrame& frame) {
@@ -66,6 +68,7 @@ bool Outbox::Take(uint64_t epoch, v1::SchedulerFrame& frame) {
   frame.set_epoch(epoch);
   if (welcome_) frame.mutable_welcome();
   if (load_) *frame.mutable_load() = std::move(*load_);
+  if (next_leader_) frame.mutable_not_leader()->set_address(std::move(*next_leader_));
   if (num_entries_ > 0) {
     v1::Tokens& proto = *frame.mutable_tokens();
     const int n = static_cast<int>(num_entries_);
@@ -101,6 +104,7 @@ void Outbox::Clear() {
   rejected_.clear();
   welcome_ = false;
   load_.reset();
+  next_leader_.reset();
   num_bytes_ = 0;
 }
 

@@ -30,6 +30,8 @@ class Outbox {
   void AddRejected(v1::Rejected rejected);
   void SetWelcome();
   void SetLoad(const v1::Load& load);
+  // The last to be told: another leads, `address` is where.
+  void SetNotLeader(std::string address);
 
   bool empty() const;
   // About what the next frame will take on the wire; what the bound is held
@@ -60,6 +62,7 @@ class Outbox {
   std::vector<v1::Rejected> rejected_;
   bool welcome_ = false;
   std::optional<v1::Load> load_;
+  std::optional<std::string> next_leader_;
   size_t num_bytes_ = 0;
 };
 

@@ -122,6 +122,8 @@ Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Server::~Server() { impl_->server->Shutdown(std::chrono::system_clock::now()); }
 
+bool Server::leads() const { return impl_->leading != nullptr; }
+
 int Server::port() const { return impl_->port; }
 
 void Server::Lead(uint64_t epoch) {
@@ -148,11 +150,30 @@ std::string Server::DebugState() const {
   return facts ? DebugPage(*facts) : "the scheduler's thread has not answered for a second\n";
 }
 
+void Server::HandOver(const std::string& leader) {
+  impl_->leading = nullptr;
+  impl_->metrics.leader.Set(0);
+  impl_->loop->HandOver(leader);
+  impl_->loop->AwaitDrained();
+}
+
+void Server::BeginDrain() {
+  if (Loop* loop = impl_->leading; loop != nullptr) loop->Drain();
+}
+
+bool Server::IsDrained() const {
+  const Loop* loop = impl_->leading;
+  return loop == nullptr || loop->IsDrained();
+}
+
+int Server::num_gateways() const {
+  const Loop* loop = impl_->leading;
+  return loop == nullptr ? 0 : loop->num_gateways();
+}
+
 void Server::Drain() {
-  if (Loop* loop = impl_->leading; loop != nullptr) {
-    loop->Drain();
-    loop->AwaitDrained();
-  }
+  BeginDrain();
+  if (Loop* loop = impl_->leading; loop != nullptr) loop->AwaitDrained();
   impl_->server->Shutdown(std::chrono::system_clock::now() + kGoodbye);
 }
 

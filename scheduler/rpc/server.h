@@ -38,14 +38,23 @@ class Server {
   // From here on it leads, in this term. Once.
   void Lead(uint64_t epoch);
 
+  bool leads() const;
   int port() const;
   // OK while it stands by, or leads with a worker attached and nothing that drains.
   absl::Status Ready() const;
   // GET /debug/state: a page for people.
   std::string DebugState() const;
 
-  // Refuses new sequences, waits for those accepted to end, tells workers and
-  // gateways to leave.
+  // Gives all that is open over to who leads now, and stands by again: whoever dials it is
+  // told so. Returns once peers have been told.
+  void HandOver(const std::string& leader);
+  // Refuses new sequences, and lets those accepted end. Returns at once.
+  void BeginDrain();
+  // Whether they have. Behind BeginDrain.
+  bool IsDrained() const;
+  // Connected.
+  int num_gateways() const;
+  // Waits until they have ended, tells workers and gateways to leave, and stops listening.
   void Drain();
 
  private:

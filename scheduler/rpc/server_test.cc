@@ -86,6 +86,7 @@ class TestWorker {
     return ended_;
   }
   FaultyBackend& backend() { return backend_; }
+  bool IsReady() const { return worker_.Ready().ok(); }
   bool AwaitReady() {
     const auto deadline = steady_clock::now() + std::chrono::seconds(10);
     while (!worker_.Ready().ok() && steady_clock::now() < deadline) {
@@ -468,6 +469,34 @@ TEST_F(ServerTest, DrainFinishesWhatRunsAndRefusesTheRest) {
   ExpectWhole(*gateway_, running, 1, 2000);
   EXPECT_TRUE(gateway_->AwaitEnd());
   drain.join();
+}
+
+TEST_F(ServerTest, HandsOverWhatIsOpenAndThenNamesTheLeader) {
+  StartAll({.speed = 10, .vocab_size = kVocabSize});
+  GatewayClient other(address_);
+  const uint32_t running = gateway_->Submit(Request(1, 2000));
+  ASSERT_TRUE(gateway_->AwaitTokens(running, 5));
+  server_->HandOver("elsewhere:1");
+  for (GatewayClient* gateway : {gateway_.get(), &other}) {
+    ASSERT_TRUE(gateway->AwaitEnd());
+    EXPECT_EQ(gateway->leader(), "elsewhere:1");
+  }
+  EXPECT_FALSE(gateway_->Get(running).done());  // it goes on there
+  EXPECT_TRUE(gateway_->Get(running).contiguous);
+  EXPECT_FALSE(server_->leads());
+  GatewayClient late(address_);
+  EXPECT_FALSE(late.welcomed());
+  EXPECT_EQ(late.leader(), "elsewhere:1");
+  EXPECT_FALSE(worker_->IsReady());  // what it was told is not here
+  server_->Drain();
+}
+
+TEST_F(ServerTest, WhatHandsOverHasLostNothing) {
+  StartAll({.speed = 10, .vocab_size = kVocabSize});
+  gateway_->Submit(Request(1, 2000));
+  server_->HandOver("elsewhere:1");
+  server_->Drain();
+  EXPECT_EQ(CounterValue("weft_scheduler_workers_lost_total"), 0);
 }
 
 // ---- a worker that misbehaves, frame by frame ----

@@ -65,6 +65,7 @@ class FaultSimulation {
   bool CrashLeader();
   bool StopLeader(Micros duration);
   bool DrainLeader();
+  bool HandOver();
   bool AilWorker(WorkerProcess& worker);
 
   bool HasEnough() const;
@@ -312,6 +313,24 @@ bool FaultSimulation::DrainLeader() {
   return true;
 }
 
+// The same where another stands by: that one leads first, and the old one goes on until it has
+// seen that.
+bool FaultSimulation::HandOver() {
+  const int number = leader_number_, next = 1 - number;
+  if (!leader_ || leader_->is_stopped() || is_down_[next] || schedulers_[next]) return false;
+  const std::shared_ptr<SchedulerProcess> old = leader_;
+  LoseLeader();
+  ++report_.num_leader_changes;
+  Lead(next);
+  const Micros noticed_after = Draw(0, 100'000);
+  clock_.After(noticed_after, [this, old, number, next] {
+    schedulers_[number] = nullptr;
+    old->HandOver(absl::StrCat(next));
+  });
+  clock_.After(noticed_after + Draw(0, 2'000'000), [old] { old->Crash(); });
+  return true;
+}
+
 bool FaultSimulation::AilWorker(WorkerProcess& worker) {
   if (!worker.is_welcomed()) return false;
   worker.Ail(random_.Chance(0.5) ? WorkerProcess::Ailment::kFails : WorkerProcess::Ailment::kHangs);
@@ -345,7 +364,7 @@ bool FaultSimulation::Fault() {
     process.Stop(duration);
     return !was_stopped;
   };
-  switch (random_.Between(0, 16)) {
+  switch (random_.Between(0, 17)) {
     case 0:
       return count(report_.num_crashes, CrashGateway(place));
     case 1:
@@ -379,6 +398,8 @@ bool FaultSimulation::Fault() {
       return count(report_.num_ailments, AilWorker(worker));
     case 15:
       return count(report_.num_drains, DrainLeader());
+    case 16:
+      return count(report_.num_handovers, HandOver());
     default:
       return count(report_.num_leaves, !worker.is_stopped() && worker.Leave());
   }
@@ -488,11 +509,12 @@ void FaultReport::Add(const FaultReport& other) {
                      &FaultReport::num_broken_links,   &FaultReport::num_silent_links,
                      &FaultReport::num_ailments,       &FaultReport::num_clock_jumps,
                      &FaultReport::num_leader_changes, &FaultReport::num_leaves,
-                     &FaultReport::num_drains,         &FaultReport::num_completed,
-                     &FaultReport::num_failed,         &FaultReport::num_cancelled,
-                     &FaultReport::num_reset,          &FaultReport::num_rejected,
-                     &FaultReport::num_continued,      &FaultReport::num_preemptions,
-                     &FaultReport::num_requeued,       &FaultReport::num_steps}) {
+                     &FaultReport::num_drains,         &FaultReport::num_handovers,
+                     &FaultReport::num_completed,      &FaultReport::num_failed,
+                     &FaultReport::num_cancelled,      &FaultReport::num_reset,
+                     &FaultReport::num_rejected,       &FaultReport::num_continued,
+                     &FaultReport::num_preemptions,    &FaultReport::num_requeued,
+                     &FaultReport::num_steps}) {
     this->*count += other.*count;
   }
 }

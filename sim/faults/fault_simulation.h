@@ -31,8 +31,9 @@ struct FaultReport {
   int64_t num_clock_jumps = 0;
   // Of these, crashes and stops of schedulers are faults.
   int64_t num_leader_changes = 0;
-  int64_t num_leaves = 0;  // of workers, in order
-  int64_t num_drains = 0;  // of leaders, likewise
+  int64_t num_leaves = 0;     // of workers, in order
+  int64_t num_drains = 0;     // of leaders, likewise
+  int64_t num_handovers = 0;  // by leaders that end, likewise
   // How clients' requests ended.
   int64_t num_completed = 0;
   int64_t num_failed = 0;

@@ -30,14 +30,16 @@ TEST(FaultSimulation, HoldsItsPromisesThroughEveryHistory) {
       "%lld events, %lld requests (%lld completed, %lld failed, %lld cancelled, %lld rejected, "
       "%lld reset with their gateway), %lld of them by several schedulers, %lld steps, %lld "
       "preemptions; faults: %lld crashes, %lld stops, %lld broken and %lld silent streams, %lld "
-      "clock jumps, %lld ailing devices; %lld leader changes, %lld leaders drained\n",
+      "clock jumps, %lld ailing devices; %lld leader changes, %lld leaders drained, %lld "
+      "handed over\n",
       (long long)total.num_events, (long long)total.num_requests, (long long)total.num_completed,
       (long long)total.num_failed, (long long)total.num_cancelled, (long long)total.num_rejected,
       (long long)total.num_reset, (long long)total.num_continued, (long long)total.num_steps,
       (long long)total.num_preemptions, (long long)total.num_crashes, (long long)total.num_stops,
       (long long)total.num_broken_links, (long long)total.num_silent_links,
       (long long)total.num_clock_jumps, (long long)total.num_ailments,
-      (long long)total.num_leader_changes, (long long)total.num_drains);
+      (long long)total.num_leader_changes, (long long)total.num_drains,
+      (long long)total.num_handovers);
   if (seeds.count < 100) return;
   // Faults that harm nobody prove nothing.
   EXPECT_GT(total.num_completed, 20 * seeds.count);

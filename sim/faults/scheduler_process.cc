@@ -157,6 +157,10 @@ void SchedulerProcess::Drain(std::function<void()> done) {
   });
 }
 
+void SchedulerProcess::HandOver(const std::string& leader) {
+  Post([this, leader] { group_.HandOver(leader); });
+}
+
 void SchedulerProcess::Turn() {
   group_.Turn(own_now());
   TurnAtOwn(group_.next_turn());

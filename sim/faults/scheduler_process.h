@@ -26,6 +26,8 @@ class SchedulerProcess final : public Process,
   void Crash();
   // Takes nothing more, and calls `done` once all has ended.
   void Drain(std::function<void()> done);
+  // Sends everybody to who leads now.
+  void HandOver(const std::string& leader);
 
   const core::Core& core() const { return group_.core(); }
   uint64_t epoch() const { return options_.epoch; }

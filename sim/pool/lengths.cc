@@ -25,13 +25,13 @@ Pair SplitInTwo(const std::string& text, char separator) {
   return absl::StrSplit(text, absl::MaxSplits(separator, 1));
 }
 
+}  // namespace
+
 // Box and Muller's. 1 - Unit() is in (0, 1].
 double DrawNormal(Random& random) {
   const double radius = std::sqrt(-2 * std::log(1 - random.Unit()));
   return radius * std::cos(2 * std::numbers::pi * random.Unit());
 }
-
-}  // namespace
 
 LengthDistribution LengthDistribution::Fixed(int num_tokens) {
   return {Kind::kUniform, num_tokens, num_tokens, 0};

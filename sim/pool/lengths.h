@@ -1,4 +1,4 @@
-// How long simulated prompts and answers are: a distribution that a person can
+// How long drawn prompts and answers are: a distribution that a person can
 // write on a command line.
 //
 //   512               every one the same
@@ -16,6 +16,9 @@ namespace weft::sim {
 
 // Of one prompt or answer, in tokens.
 inline constexpr int kMaxLength = 1 << 20;
+
+// Of mean 0 and deviation 1.
+double DrawNormal(Random& random);
 
 class LengthDistribution {
  public:

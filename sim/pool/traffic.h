@@ -1,5 +1,5 @@
-// Who asks when, and for how much: the traffic that a simulated pool is put under.
-// Drawn from distributions by a seed, or recorded (trace.h).
+// Who asks when, and for how much: the traffic that a simulated pool or a real server
+// is put under. Drawn from distributions by a seed, or recorded (trace.h).
 #pragma once
 
 #include <cstdint>
@@ -26,7 +26,9 @@ struct Arrival {
 
 struct TrafficOptions {
   int num_requests = 1000;
-  double request_rate = 0;  // arrivals a second, a Poisson process; 0 or infinite: all at 0
+  double request_rate = 0;  // arrivals a second; 0 or infinite: all at 0
+  // The gaps' gamma shape: 1 is a Poisson process, less comes in bursts, more evenly. Above 0.
+  double burstiness = 1;
   LengthDistribution input = LengthDistribution::Fixed(512);  // behind the prefix
   LengthDistribution output = LengthDistribution::Fixed(256);
   int prefix_len = 0;    // tokens
@@ -34,8 +36,8 @@ struct TrafficOptions {
   uint64_t seed = 0;
 };
 
-// In the order of arrival, the first at 0. Another rate leaves each request's
-// lengths and prefix as they are.
+// In the order of arrival, the first at 0. Another rate or burstiness leaves each
+// request's lengths and prefix as they are.
 std::vector<Arrival> DrawTraffic(const TrafficOptions& options);
 
 }  // namespace weft::sim

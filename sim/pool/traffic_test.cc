@@ -23,6 +23,25 @@ TEST(Traffic, ArrivesAtItsRate) {
   EXPECT_NEAR(num_long_gaps / 20'000.0, std::exp(-1), 0.01);
 }
 
+TEST(Traffic, BurstinessIsTheGapsGammaShape) {
+  for (const double shape : {0.25, 0.9, 1.0, 1.5, 9.0}) {
+    SCOPED_TRACE(shape);
+    const int count = 40'000;
+    const std::vector<Arrival> arrivals = DrawTraffic(
+        {.num_requests = count + 1, .request_rate = 50, .burstiness = shape, .seed = 3});
+    double squares = 0, cubes = 0;
+    for (int i = 1; i <= count; ++i) {
+      const double gap = 50e-6 * static_cast<double>(arrivals[i].at - arrivals[i - 1].at);
+      squares += (gap - 1) * (gap - 1);
+      cubes += std::pow(gap - 1, 3);
+    }
+    const double deviation = std::sqrt(squares / count);
+    EXPECT_NEAR(50e-6 * arrivals.back().at / count, 1, 5 * deviation / std::sqrt(count));
+    EXPECT_NEAR(deviation * std::sqrt(shape), 1, 0.06);
+    EXPECT_NEAR(cubes / count / std::pow(deviation, 3) * std::sqrt(shape) / 2, 1, 0.25);
+  }
+}
+
 TEST(Traffic, WithoutARateComesAllAtOnce) {
   for (const double rate : {0.0, std::numeric_limits<double>::infinity()}) {
     EXPECT_EQ(DrawTraffic({.num_requests = 10, .request_rate = rate}).back().at, 0);

@@ -1,25 +1,12 @@
 """`weft bench` from the outside: what it sends, counts, reports and refuses."""
 
 import contextlib
-import json
 import socket
-import subprocess
 import threading
 
 import pytest
 import stack
-
-
-def bench(bin_dir, url, *words, limit_s=60):
-    return subprocess.run([bin_dir / "weft", "bench", "--base-url", url, *map(str, words)],
-                          capture_output=True, text=True, timeout=limit_s, check=False)
-
-
-def measure(bin_dir, tmp_path, url, *words, code=0):
-    """Its JSON and its table."""
-    done = bench(bin_dir, url, *words, "--json", tmp_path / "results.json")
-    assert done.returncode == code, done.stdout + done.stderr
-    return json.loads((tmp_path / "results.json").read_text()), done.stdout
+from bench_commands import bench, measure
 
 
 # ---- against ourselves ----
@@ -38,7 +25,7 @@ def test_totals_are_what_was_asked_for(bin_dir, simulated, tmp_path):
     before = simulated.metric("gateway", "weft_gateway_requests_accepted_total")
     results, table = measure(bin_dir, tmp_path, simulated.url, *SMALL, "--num-prompts", 50,
                              "--max-concurrency", 8, "--num-warmups", 3, "--threads", 3,
-                             "--goodput", "ttft:60000,itl:60000")
+                             "--slo", "ttft=60000ms,itl=60000ms")
     assert (results["completed"], results["failed"]) == (50, 0)
     assert results["total_input_tokens"] == 50 * 100
     assert results["total_output_tokens"] == 50 * 20
@@ -53,12 +40,17 @@ def test_totals_are_what_was_asked_for(bin_dir, simulated, tmp_path):
 
 
 def test_chat_and_a_rate(bin_dir, simulated, tmp_path):
-    results, _ = measure(bin_dir, tmp_path, simulated.url, *SMALL, "--num-prompts", 20,
-                         "--endpoint", "chat", "--request-rate", 40)
+    results, table = measure(bin_dir, tmp_path, simulated.url, *SMALL, "--num-prompts", 20,
+                             "--endpoint", "chat", "--request-rate", 40)
     assert (results["completed"], results["total_output_tokens"]) == (20, 20 * 20)
     assert results["total_input_tokens"] > 20 * 100
     # Twenty arrivals, 25 ms apart in the mean and by a fixed seed.
-    assert 0.2 < results["duration"] < 2
+    assert results["duration"] > 0.2
+    assert results["latencies_from"] == "arrival"
+    for name in ("ttft", "e2el"):
+        late = results[f"mean_{name}_ms"] - results[f"mean_{name}_from_sending_ms"]
+        assert late == pytest.approx(results["mean_late_ms"])
+    assert "TTFT and E2EL count from each request's arrival" in table
 
 
 def test_requests_that_fail_are_told_by_kind(bin_dir, simulated, tmp_path):
@@ -173,11 +165,17 @@ def test_tokens_are_counted_by_usage_and_else_by_events(bin_dir, tmp_path):
 # ---- what is refused ----
 
 @pytest.mark.parametrize("url, words, code, explanation", [
-    ("https://127.0.0.1:1", [], 2, "https is not supported"),
+    ("https://127.0.0.1:1", [], 1, "no server at 127.0.0.1 port 1: Connection refused"),
+    ("https://127.0.0.1:1", ["--ca-file", "/no/such/file"], 2, "--ca-file /no/such/file"),
     ("127.0.0.1:8000", [], 2, "no scheme"),
     ("http://127.0.0.1:1", [], 1, "no server at 127.0.0.1 port 1: Connection refused"),
-    ("http://127.0.0.1:1", ["--goodput", "speed:3"], 2, "none of ttft:MS"),
-    ("http://127.0.0.1:1", ["--num-prompts", "0"], 2, "--num-prompts"),
+    ("http://127.0.0.1:1", ["--slo", "speed=3"], 2, "none of ttft=MS"),
+    ("http://127.0.0.1:1", ["--num-prompts", "-1"], 2, "--num-prompts"),
+    ("http://127.0.0.1:1", ["--request-rate", "2,fast"], 2, "fast is no rate"),
+    ("http://127.0.0.1:1", ["--trace", "x", "--request-rate", "2"], 2, "beside --trace"),
+    ("http://127.0.0.1:1", ["--dataset-path", "/no/such/file"], 2, "--dataset-path /no/such/file"),
+    ("http://127.0.0.1:1", ["--conversation-len", "2048"], 2, "--endpoint chat"),
+    ("http://127.0.0.1:1", ["--metrics-url", "box:9100"], 2, "http://127.0.0.1:9100/metrics"),
     ("http://127.0.0.1:1", ["--max-concurency", "1"], 2, "did you mean --max-concurrency?"),
     ("http://127.0.0.1:1", ["--json", "/no/such/folder/x"], 2, "/no/such/folder/x"),
 ])

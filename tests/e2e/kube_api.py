@@ -1,14 +1,20 @@
 """What of a Kubernetes API server an election needs: Leases of coordination.k8s.io/v1, which
 change only for who names their resourceVersion. Over TLS, for who brings the account's token."""
 
+import contextlib
+import http.client
 import http.server
 import json
+import multiprocessing
 import pathlib
 import ssl
 import subprocess
 import threading
 
+import stack
+
 TOKEN = "the account's token"
+COLLECTION = "/apis/coordination.k8s.io/v1/namespaces/weft/leases"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -36,11 +42,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(503, "ServiceUnavailable", "the API server is shutting down")
         if self.headers.get("Authorization") != f"Bearer {TOKEN}":
             return self.refuse(401, "Unauthorized", "Unauthorized")
-        collection = "/apis/coordination.k8s.io/v1/namespaces/weft/leases"
         with server.lock:
-            if self.command == "POST" and self.path == collection:
+            if self.command == "POST" and self.path == COLLECTION:
                 return self.write(json.loads(body), None)
-            name = self.path.removeprefix(collection + "/")
+            name = self.path.removeprefix(COLLECTION + "/")
             known = server.leases.get(name)
             if "/" in name or known is None:
                 return self.refuse(404, "NotFound", f'leases "{name}" not found')
@@ -64,14 +69,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class KubeApi(http.server.ThreadingHTTPServer):
-    """Serves until the with block ends. `folder` gets the account's files."""
+    """Serves until the with block ends, in a process of its own: one that reads many streams would
+    keep a leader waiting for longer than its Lease lasts. `folder` gets the account's files."""
 
     daemon_threads = True
+    fork = multiprocessing.get_context("fork")
 
     def __init__(self, folder):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.lock, self.is_down = threading.Lock(), threading.Event()
-        self.leases, self.version = {}, 0
+        self.lock, self.is_down = threading.Lock(), self.fork.Event()
+        self.leases, self.version = {}, 0  # the serving process's; see lease()
         self.account = pathlib.Path(folder)
         certificate, key = self.account / "ca.crt", self.account / "key.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
@@ -81,17 +88,35 @@ class KubeApi(http.server.ThreadingHTTPServer):
         (self.account / "namespace").write_text("weft")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate, key)
-        self.socket = context.wrap_socket(self.socket, server_side=True)
+        # Whoever is slow to shake hands keeps nobody else waiting.
+        self.socket = context.wrap_socket(self.socket, server_side=True,
+                                          do_handshake_on_connect=False)
         self.url = f"https://127.0.0.1:{self.server_address[1]}"
-        self.thread = threading.Thread(target=self.serve_forever, daemon=True)
+        self.process = self.fork.Process(target=self.serve, daemon=True)
 
     def __enter__(self):
-        self.thread.start()
+        self.process.start()
         return self
 
     def __exit__(self, *exception):
-        self.shutdown()
+        self.process.kill()
+        self.process.join()
         self.server_close()
+
+    def serve(self):
+        stack.die_with_us()
+        self.serve_forever()
+
+    def lease(self, name):
+        """As it is now; None: there is none."""
+        connection = http.client.HTTPSConnection(
+            *self.server_address, timeout=10,
+            context=ssl.create_default_context(cafile=self.account / "ca.crt"))
+        with contextlib.closing(connection):
+            connection.request("GET", f"{COLLECTION}/{name}",
+                               headers={"Authorization": f"Bearer {TOKEN}"})
+            answer = connection.getresponse()
+            return json.loads(answer.read()) if answer.status == 200 else None
 
     def handle_error(self, request, client_address):
         pass  # a client was killed

@@ -235,7 +235,7 @@ def test_a_lease_in_kubernetes_decides_who_leads(bin_dir, tiny_model, undisturbe
                                                  figures):
     with kube_api.KubeApi(tmp_path) as api, stack.TiersWithStandby(
             bin_dir, tiny_model, {"worker": FAST}, election=api.flags()) as tiers:
-        lease = api.leases["group-a"]
+        lease = api.lease("group-a")
         assert lease["spec"]["leaseDurationSeconds"] == 3
         address = f"127.0.0.1:{tiers.scheduler_port}"
         assert lease["metadata"]["annotations"]["weft.dev/address"] == address
@@ -248,7 +248,7 @@ def test_a_lease_in_kubernetes_decides_who_leads(bin_dir, tiny_model, undisturbe
         readers.join()
         expect_whole(readers, undisturbed)
         figures("leader killed, a Lease decides: longest gap of a stream", max(readers.gaps))
-        assert api.leases["group-a"]["spec"]["leaseTransitions"] == 1
+        assert api.lease("group-a")["spec"]["leaseTransitions"] == 1
 
         # Stopped for longer than its lease: the other one leads, and it ends when it goes on.
         tiers.start_tier("scheduler")
@@ -293,4 +293,4 @@ def test_a_lease_is_not_taken_without_its_place_or_the_right(bin_dir, tiny_model
                     assert "HTTP 401: Unauthorized" in line
                     break
             candidate.kill()
-        assert api.leases == {}
+        assert api.lease("group-a") is None

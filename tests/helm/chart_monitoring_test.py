@@ -1,4 +1,4 @@
-"""Metrics, alerts, dashboards, and what `helm test` asks."""
+"""Metrics, alerts, dashboards, traces, and what `helm test` asks."""
 
 import json
 import re
@@ -69,6 +69,14 @@ def test_a_package_holds_alerts_and_dashboards(tmp_path):
     packed = {p.name for p in (files / "dashboards").rglob("*") if p.is_file()}
     assert packed == {p.name for p in (ROOT / "deploy" / "grafana").glob("*.json")}
     assert not (tmp_path / "weft" / "examples").exists()
+
+
+def test_traces_go_where_they_are_sent():
+    traced = render({"tracing": {"endpoint": "http://collector:4318", "ratio": 0.25}})
+    for name in ("gateway", "r1-scheduler"):
+        assert flag(traced.args(name), "otlp-endpoint") == ["http://collector:4318"]
+        assert not flag(render().args(name), "otlp-endpoint")
+    assert flag(traced.args("gateway"), "trace-ratio") == ["0.25"]
 
 
 ASKS = {"tests": {"apiKeySecret": {"name": "key"}}}

@@ -146,6 +146,12 @@ def test_only_what_fetches_reaches_the_hub():
     assert mirrored["gateway"] == mirrored["r1-worker"] == {8080}
 
 
+def test_spans_reach_the_collector():
+    out = outwards(render({"models": {"r1": {"source": "pvc://models"}},
+                           "tracing": {"endpoint": "http://collector:4318"}}))
+    assert out == {"gateway": {4318}, "r1-worker": set(), "r1-scheduler": {443, 6443, 4318}}
+
+
 def test_cidrs_are_narrowed():
     manifests = render({"networkPolicy": {
         "hubCIDRs": ["10.1.0.0/16"], "apiServer": {"cidrs": ["10.0.0.1/32"], "ports": [6443]}}})

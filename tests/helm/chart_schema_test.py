@@ -70,6 +70,8 @@ MISTAKES = [
     ("httpRoute.enabled", True, "/httpRoute/parentRefs"),
     ("httpRoute.requestTimeout", 60, "/httpRoute/requestTimeout"),
     ("log.level", "verbose", "/log/level"),
+    ("tracing.ratio", 10, "/tracing/ratio"),
+    ("tracing.endpoint", "collector:4317", "/tracing/endpoint"),
     ("monitoring.podMonitors", {}, "/monitoring"),
     ("monitoring.podMonitor.interval", 15, "/monitoring/podMonitor/interval"),
     ("keda.pollingInterval", 0, "/keda/pollingInterval"),
@@ -179,8 +181,10 @@ def flags_in_source(*places):
     added = re.compile(r'\.Add(?:Switch|Choice|<\w+>)?\(\s*"--([\w-]+)"|TlsFlagNames\{([^}]*)\}')
     files = [f for place in places
              for f in ([ROOT / place] if (ROOT / place).is_file() else (ROOT / place).glob("**/*.cc"))]
-    return {flag for f in files for one, three in added.findall(f.read_text())
-            for flag in ([one] if one else re.findall(r'"--([\w-]+)"', three))}
+    flags = {flag for f in files for one, three in added.findall(f.read_text())
+             for flag in ([one] if one else re.findall(r'"--([\w-]+)"', three))}
+    # Traces begin in gateways; schedulers share the file.
+    return flags if "gateway" in places else flags - {"trace-ratio"}
 
 
 # What the chart decides itself.
@@ -189,16 +193,16 @@ COMMON = {"admin-host", "admin-port", "log-format", "log-level", "plaintext-peer
 OWN = {
     "gateway": COMMON | {"model", "served-model-name", "scheduler", "host", "port", "grpc-port",
                          "tls-cert", "tls-key", "tls-client-ca", "api-key-file", "api-key",
-                         "drain-delay", "drain-timeout"},
+                         "drain-delay", "drain-timeout", "otlp-endpoint", "trace-ratio"},
     "scheduler": COMMON | {"served-model-name", "host", "port", "election", "kube-api", "kube-account", "advertise",
-                           "peer-gateway-name", "peer-worker-name"},
+                           "peer-gateway-name", "peer-worker-name", "otlp-endpoint"},
     "worker": COMMON | {"model", "served-model-name", "scheduler", "backend",
                         "simulated-gpu", "simulated-speed", "simulated-vocab-size"},
 }
 SHARED = ["common/log.cc", "common/peer_tls.cc"]
 PLACES = {
-    "gateway": ["gateway", *SHARED],
-    "scheduler": ["scheduler/rpc/main.cc", *SHARED],
+    "gateway": ["gateway", "common/tracer.cc", *SHARED],
+    "scheduler": ["scheduler/rpc/main.cc", "common/tracer.cc", *SHARED],
     "worker": ["worker/rpc/main.cc", "worker/rpc/load.cc", *SHARED],
 }
 

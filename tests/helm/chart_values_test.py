@@ -102,6 +102,8 @@ OTHERS = [
     ("httpRoute.requestTimeout", "77s", "request: 77s"),
     ("log.format", "text", "--log-format=text"),
     ("log.level", "debug", "--log-level=debug"),
+    ("tracing.endpoint", "http://other:777", "--otlp-endpoint=http://other:777"),
+    ("tracing.ratio", 0.25, "--trace-ratio=0.25"),
     ("monitoring.podMonitor.enabled", False, ""),
     ("monitoring.podMonitor.interval", "77s", "interval: 77s"),
     ("monitoring.podMonitor.labels", {"c": "d"}, "c: d"),

@@ -34,6 +34,7 @@ EVERYTHING = {
                 "hosts": ["llm.example"], "tlsSecret": "llm"},
     "httpRoute": {"enabled": True, "parentRefs": [{"name": "front", "namespace": "edge"}],
                   "hostnames": ["llm.example"]},
+    "tracing": {"endpoint": "http://collector:4318", "ratio": 0.5},
     "monitoring": {"podMonitor": {"enabled": True, "labels": {"release": "p"}},
                    "rules": {"enabled": True, "labels": {"release": "p"}},
                    "dashboards": {"enabled": True, "annotations": {"folder": "LLM"}}},

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/sampling.h"
+#include "common/trace_context.h"
 
 namespace weft::worker {
 
@@ -20,6 +21,7 @@ struct SlotEntry {
   int num_computed_tokens = 0;  // KV already written, in `blocks`
   std::vector<int> blocks;      // position p lives in blocks[p / block_tokens]
   SamplingParams sampling;
+  SpanContext trace;  // of the request; for the log
 };
 
 // A row computes its slot's next `num_tokens` positions. It samples if that

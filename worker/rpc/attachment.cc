@@ -153,6 +153,9 @@ void Attachment::HandleCommand() {
   } else if (in_.has_drain()) {
     no_more_steps_ = true;
     changed_.notify_all();
+  } else if (in_.has_not_leader()) {
+    leader_ = in_.not_leader().address();
+    Break(absl::UnavailableError("this scheduler has handed over"));
   }
 }
 

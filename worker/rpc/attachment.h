@@ -48,7 +48,7 @@ class Attachment final : public grpc::ClientBidiReactor<v1::WorkerFrame, v1::Wor
   // Blocks until Welcome has come: true. False: the stream ended, Leave was called,
   // or `patience` is over; Finish says why.
   bool AwaitWelcome(std::chrono::milliseconds patience);
-  // Whom a scheduler that stands by named instead of Welcome; empty: nobody.
+  // Whom a scheduler named that stands by, or has handed over; empty: nobody.
   const std::string& leader() const { return leader_; }                        // after Finish
   uint64_t epoch() const { return epoch_; }                                    // after Welcome
   std::chrono::milliseconds heartbeat_interval() const { return heartbeat_; }  // after Welcome

@@ -13,6 +13,7 @@
 #include "common/admin_server.h"
 #include "common/flags.h"
 #include "common/log.h"
+#include "common/probe.h"
 #include "common/shutdown.h"
 #include "worker/bench/bench.h"
 #include "worker/rpc/load.h"
@@ -111,6 +112,9 @@ class Process {
 };
 
 int Main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "probe") {
+    return ProbeMain("weft-worker", Options{}.admin_port, argc - 1, argv + 1);
+  }
   if (argc > 1 && std::string_view(argv[1]) == "bench") return BenchMain(argc - 1, argv + 1);
   ShutdownSignal shutdown;
   Options options;

@@ -27,6 +27,7 @@ absl::Status FromProto(const v1::SlotEntry& proto, SlotEntry& entry) {
   entry.num_prompt_tokens = static_cast<int>(proto.num_prompt_tokens());
   entry.num_computed_tokens = static_cast<int>(proto.num_computed_tokens());
   if (auto s = CopyInts(proto.blocks(), "an entry's blocks", entry.blocks); !s.ok()) return s;
+  entry.trace = ParseTraceparent(proto.traceparent());
   return weft::FromProto(proto.sampling(), entry.sampling);
 }
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/grpc_channel.h"
+#include "common/log.h"
 #include "common/process_name.h"
 #include "worker/rpc/step_codec.h"
 
@@ -31,6 +32,20 @@ bool IsRefusal(const absl::Status& status) {
   return status.code() == absl::StatusCode::kFailedPrecondition ||
          status.code() == absl::StatusCode::kInvalidArgument ||
          status.code() == absl::StatusCode::kUnimplemented;
+}
+
+const char* Describe(RowStatus status) {
+  switch (status) {
+    case RowStatus::kOk:
+      return "is well";
+    case RowStatus::kNonFinite:
+      return "has logits that are not finite";
+    case RowStatus::kGrammar:
+      return "has a grammar that takes too much to follow";
+    case RowStatus::kError:
+      break;
+  }
+  return "has failed";
 }
 
 // What a backend throws, as a Status.
@@ -108,6 +123,7 @@ absl::Status Worker::Serve(Attachment& attachment) {
   }
   metrics_.ready.Set(1);
   last_step_id_ = 0;
+  slot_traces_.assign(static_cast<size_t>(backend_.limits().max_rows), {});
   std::thread heartbeats([&] { Heartbeats(attachment); });
   absl::Status served = ServeSteps(attachment);
   {
@@ -175,7 +191,18 @@ absl::Status Worker::AnswerStep(Attachment& attachment, QueuedStep& step) {
   result->queue_us = MicrosBetween(step.received, step.begun);
   attachment.SendDone(*result);
   metrics_.CountStep(step.command, *result);
+  LogFailedRows(step.command, *result);
   return absl::OkStatus();
+}
+
+void Worker::LogFailedRows(const StepCommand& command, const StepResult& result) {
+  for (const SlotEntry& entry : command.entries) slot_traces_[entry.slot] = entry.trace;
+  for (size_t i = 0; i < result.rows.size(); ++i) {
+    if (result.rows[i].status == RowStatus::kOk) continue;
+    const LogTrace log_trace(slot_traces_[command.rows[i].slot]);
+    spdlog::error("step {}: row {} {}: its request ends", result.step_id, i,
+                  Describe(result.rows[i].status));
+  }
 }
 
 // OK: this stream is at its end, but the worker may attach anew.

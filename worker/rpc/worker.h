@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "common/peer_addresses.h"
@@ -57,6 +58,7 @@ class Worker {
   std::optional<StepFailure> BeginSteps(Attachment& attachment, StepQueue& begun);
   std::optional<StepFailure> AnswerSteps(Attachment& attachment, StepQueue& begun);
   absl::Status AnswerStep(Attachment& attachment, QueuedStep& step);
+  void LogFailedRows(const StepCommand& command, const StepResult& result);
   absl::Status TellFailure(Attachment& attachment, const StepFailure& failure);
   void Heartbeats(Attachment& attachment);
   bool Stopping() const;
@@ -70,6 +72,8 @@ class Worker {
   v1::WorkerHello hello_;
   uint64_t epoch_ = 0;       // highest term seen
   int failures_in_row_ = 0;  // steps failed since the last good one
+  // By slot, of the sequence that the step answered last knew there. The answering thread's.
+  std::vector<SpanContext> slot_traces_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

@@ -218,6 +218,37 @@ TEST_F(WorkerTest, AttachesToTheLeaderThatAStandbyNames) {
   worker_->Stop();
 }
 
+TEST_F(WorkerTest, GoesToTheNextLeaderWhenToldAndLeavesStepsBehind) {
+  std::atomic<bool> go_on{false};
+  backend_.on_step = [&](const StepCommand&) {
+    while (!go_on) std::this_thread::sleep_for(milliseconds(1));
+    return absl::OkStatus();
+  };
+  FakeScheduler next({[&](Stream& stream) {
+    Welcome(stream, 6);
+    SendStep(stream, 6, 1);
+    const v1::WorkerFrame frame = ReadFrame(stream);
+    EXPECT_EQ(frame.step_done().step_id(), 1u);
+    EXPECT_EQ(frame.epoch(), 6u);
+    done_.set_value();
+    return DrainWorker(stream, 6);
+  }});
+  Start({[&](Stream& stream) {
+    Welcome(stream, 5);
+    SendStep(stream, 5, 70);
+    SendStep(stream, 5, 71);
+    v1::WorkerCommand command;
+    command.set_epoch(5);
+    command.mutable_not_leader()->set_address(next.address());
+    stream.Write(command);
+    go_on = true;
+    return grpc::Status::OK;
+  }});
+  AwaitDone();
+  worker_->Stop();
+  EXPECT_TRUE(AwaitEnd().ok());
+}
+
 TEST_F(WorkerTest, TriesOneSchedulerAfterAnother) {
   scheduler_ = std::make_unique<FakeScheduler>(std::vector<FakeScheduler::Handler>{[&](Stream& s) {
     Welcome(s, 5);

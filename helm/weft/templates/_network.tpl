@@ -21,6 +21,13 @@ metadata:
 - ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]
 {{- end }}
 
+{{/* The collector's port, wherever it is. */}}
+{{- define "weft.toCollector" -}}
+{{- with .root.Values.tracing.endpoint }}
+- ports: [{protocol: TCP, port: {{ include "weft.urlPort" . }}}]
+{{- end }}
+{{- end }}
+
 {{- define "weft.toHub" -}}
 - to:
     {{- range .root.Values.networkPolicy.hubCIDRs }}

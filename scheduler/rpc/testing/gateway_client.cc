@@ -15,6 +15,7 @@ GatewayClient::GatewayClient(const std::string& address)
   stream_->Write(hello);
   v1::SchedulerFrame frame;
   if (stream_->Read(&frame) && frame.has_welcome()) epoch_ = frame.epoch();
+  leader_ = frame.not_leader().address();
   if (frame.has_load()) {
     load_ = frame.load();
     has_load_ = true;
@@ -92,6 +93,11 @@ v1::Load GatewayClient::LastLoad() {
   return load_;
 }
 
+std::string GatewayClient::leader() {
+  std::lock_guard lock(mutex_);
+  return leader_;
+}
+
 int GatewayClient::num_frames() {
   std::lock_guard lock(mutex_);
   return num_frames_;
@@ -118,6 +124,7 @@ void GatewayClient::Read() {
       return;
     }
     ++num_frames_;
+    if (frame.has_not_leader()) leader_ = frame.not_leader().address();
     if (frame.has_load()) {
       load_ = frame.load();
       has_load_ = true;

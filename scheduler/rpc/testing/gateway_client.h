@@ -38,6 +38,7 @@ class GatewayClient {
   ~GatewayClient();  // Break
 
   bool welcomed() const { return epoch_ != 0; }
+  std::string leader();  // that it was told of
   uint64_t epoch() const { return epoch_; }
 
   // `submit` without a handle gets the next one, which is returned.
@@ -82,6 +83,7 @@ class GatewayClient {
   std::map<uint32_t, Choice> choices_;
   v1::Load load_;
   bool has_load_ = false;
+  std::string leader_;
   std::thread reader_;
 };
 

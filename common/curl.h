@@ -1,4 +1,4 @@
-// libcurl, owned: what every request of this command has in common.
+// libcurl, owned: what every request has in common.
 #pragma once
 
 #include <curl/curl.h>
@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-namespace weft::cli {
+namespace weft {
 
 struct CurlDeleter {
   void operator()(CURL* curl) const { curl_easy_cleanup(curl); }
@@ -31,4 +31,4 @@ class CurlHeaders {
   curl_slist* list_ = nullptr;
 };
 
-}  // namespace weft::cli
+}  // namespace weft

@@ -1,18 +1,18 @@
-// Asks an admin port on this machine whether its tier is ready, without ever
-// blocking: the supervisor's one thread watches three processes.
+// Asks an admin port on this machine whether its tier is ready.
 #pragma once
 
 #include <optional>
 #include <string>
 
-namespace weft::cli {
+namespace weft {
 
 struct Readiness {
   bool is_ready = false;
   std::string cause;  // why not; empty: nobody answered
 };
 
-// One `GET /readyz`. Destroying it gives the question up.
+// One `GET /readyz`, without ever blocking: the supervisor's one thread watches three processes.
+// Destroying it gives the question up.
 class Probe {
  public:
   explicit Probe(int port);
@@ -37,4 +37,9 @@ class Probe {
 // `HTTP/1.1 503 …\r\n…\r\n\r\nno worker\n` -> {false, "no worker"}
 Readiness ReadAnswer(const std::string& answer);
 
-}  // namespace weft::cli
+// `BINARY probe [--admin-port N]`: for health checks in images that hold nothing to ask with. 0 if
+// the process of that port is ready; else 1, with the cause on stderr; 2 for a bad flag. argv[0] is
+// "probe". The flag's default and its variable (WEFT_ADMIN_PORT) are the process's own.
+int ProbeMain(const std::string& binary, int default_port, int argc, const char* const* argv);
+
+}  // namespace weft

@@ -1,4 +1,4 @@
-#include "cli/probe.h"
+#include "common/probe.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -7,13 +7,34 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "absl/strings/ascii.h"
+#include <chrono>
+#include <iostream>
 
-namespace weft::cli {
+#include "absl/strings/ascii.h"
+#include "common/flags.h"
+
+namespace weft {
 namespace {
 
 constexpr size_t kMaxAnswerBytes = 16 << 10;
+// Health checks of containers have limits of their own, which are rarely shorter.
+constexpr std::chrono::seconds kProbeMainLimit{2};
 constexpr char kQuestion[] = "GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+
+// nullopt: no answer within the limit.
+std::optional<Readiness> Ask(int port) {
+  using std::chrono::steady_clock;
+  Probe probe(port);
+  const auto deadline = steady_clock::now() + kProbeMainLimit;
+  while (true) {
+    if (std::optional<Readiness> readiness = probe.Advance()) return readiness;
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(deadline - steady_clock::now());
+    if (left.count() <= 0) return std::nullopt;
+    pollfd fd = {probe.fd(), probe.events(), 0};
+    poll(&fd, 1, static_cast<int>(left.count()));
+  }
+}
 
 }  // namespace
 
@@ -67,4 +88,23 @@ Readiness ReadAnswer(const std::string& answer) {
           .cause = std::string(absl::StripAsciiWhitespace(answer.substr(body + 4)))};
 }
 
-}  // namespace weft::cli
+int ProbeMain(const std::string& binary, int default_port, int argc, const char* const* argv) {
+  int port = default_port;
+  Flags flags(binary + " probe", "Says whether the process beside it is ready: 0 or 1.");
+  flags.Add("--admin-port", port, "The admin port of the process, on this machine", 1, 65535);
+  if (auto exit_code = flags.Parse(argc, argv)) return *exit_code;
+  const std::optional<Readiness> readiness = Ask(port);
+  if (readiness && readiness->is_ready) return 0;
+  std::cerr << binary << " probe: not ready: ";
+  if (!readiness) {
+    std::cerr << "no answer in " << kProbeMainLimit.count() << " s";
+  } else if (readiness->cause.empty()) {
+    std::cerr << "nobody answers";
+  } else {
+    std::cerr << readiness->cause;
+  }
+  std::cerr << " (admin port " << port << ")\n";
+  return 1;
+}
+
+}  // namespace weft

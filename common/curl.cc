@@ -1,4 +1,4 @@
-#include "cli/curl.h"
+#include "common/curl.h"
 
 #include <signal.h>
 
@@ -6,7 +6,7 @@
 
 #include "common/version.h"
 
-namespace weft::cli {
+namespace weft {
 
 Curl NewCurl(const std::string& ca_file) {
   [[maybe_unused]] static const CURLcode initialized = [] {
@@ -26,4 +26,4 @@ Curl NewCurl(const std::string& ca_file) {
   return curl;
 }
 
-}  // namespace weft::cli
+}  // namespace weft
