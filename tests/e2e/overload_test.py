@@ -79,7 +79,7 @@ def test_beyond_the_queue_is_503_before_anything_is_encoded(bin_dir, tiny_model)
 
 
 def test_a_tenant_beyond_its_quota_is_429_and_others_are_served(bin_dir, tiny_model):
-    flags = ["--backend", "simulated", "--simulated-speed", "0.2", "--max-tenant-requests", "2",
+    flags = ["--backend", "simulated", "--simulated-speed", "0.02", "--max-tenant-requests", "2",
              "--tenant-header", "X-Tenant", "--drain-timeout", "0"]
     with stack.Served(bin_dir, tiny_model, flags) as served:
         requests = OpenRequests(served)
