@@ -23,8 +23,9 @@ struct Bound {
   // How it came about, in numbers and units alone, so that it reads in any language.
   std::string arithmetic;
 
-  // `figure` in the bound's unit. What reaches the bound does not pass it, nor what does
-  // so by less than a hundredth, which is rounding.
+  // `figure` in the bound's unit. Within 5% it does not pass: a device's bandwidth in
+  // sim/step_time.h is what a copy was measured to move, and reading alone moves a little
+  // more.
   bool IsPassedBy(double figure) const;
 };
 

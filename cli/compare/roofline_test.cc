@@ -36,6 +36,23 @@ TEST(Roofline, BatchesShareTheWeights) {
   EXPECT_GT(eight.value, 7 * one.value);
 }
 
+// As a server does that reads KV while it multiplies: nothing that hardware allows is
+// called impossible.
+TEST(Roofline, AStepThatOverlapsAllItDoesIsWithinTheBound) {
+  const sim::GpuRoofline* h200 = FindDevice("H200");
+  const sim::ModelShape shape = sim::Qwen2_1_5B();
+  for (const int num_sequences : {1, 64, 256}) {
+    sim::StepLoad load;
+    for (int i = 0; i < num_sequences; ++i) load.AddRow(2048, 1, true);
+    const double bytes = sim::WeightBytes(shape) +
+                         shape.kv_bytes_per_token * static_cast<double>(load.num_kv_tokens_read);
+    const double overlapped = num_sequences * h200->bytes_per_second / bytes;
+    const Bound bound = MostTokensPerSecond(*h200, shape, num_sequences, 2048);
+    EXPECT_FALSE(bound.IsPassedBy(overlapped)) << num_sequences;
+    EXPECT_GE(bound.value, num_sequences / sim::StepSeconds(*h200, shape, load) * (1 - 1e-9));
+  }
+}
+
 TEST(Roofline, OtherDevicesAreUnknown) {
   for (const char* name : {"", "NVIDIA GH200 480GB", "NVIDIA H200 MIG 1g.18gb", "AMD EPYC"}) {
     EXPECT_EQ(FindDevice(name), nullptr) << name;

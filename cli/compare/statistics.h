@@ -16,9 +16,11 @@
 //   its tails, Student's t errs on the wide side.
 //
 // Simulated with five runs (statistics_test.cc): tails of t with 3 degrees of freedom:
-// one subject's interval covers 96%, the ratio's 96%. Pauses in a fifth of the runs: the
-// ratio's covers 99%, one subject's 57%. So verdicts rest on the ratio alone; the
-// interval of one subject shows how its runs scatter.
+// one subject's interval covers 96%, the ratio's 96%. Pauses in a fifth of the runs of
+// both: the ratio's covers 99%, one subject's 57%. So verdicts rest on the ratio alone; the
+// interval of one subject shows how its runs scatter. Pauses in a fifth of A's runs and
+// in none of B's: the ratio's covers 58%, and A looks better than it is. Nothing in five
+// runs tells; more runs do.
 #pragma once
 
 #include <optional>

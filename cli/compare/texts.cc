@@ -143,9 +143,11 @@ const std::vector<Text>& Texts() {
       {"reading_interval",
        "Brackets hold 95% intervals. A subject's value is the geometric mean of its rounds with Student's t interval on "
        "logarithms; it shows how rounds scatter. The verdict rests on the A / B column alone: rounds of A and B were "
-       "interleaved, and the ratio is taken within each pair, so what drifts on the machine hits both.",
+       "interleaved, and the ratio is taken within each pair, so what drifts on the machine hits both. Both kinds of "
+       "interval are too narrow where one subject alone pauses now and then: more rounds show that.",
        "方括号内为 95% 区间。每个对象的值是各轮的几何平均，区间取对数后按学生 t 分布得出，反映各轮的离散程度。"
-       "结论只依据 A / B 一列：A 与 B 的各轮交替进行，比值在每一对之内计算，机器的漂移同时影响双方。"},
+       "结论只依据 A / B 一列：A 与 B 的各轮交替进行，比值在每一对之内计算，机器的漂移同时影响双方。"
+       "若只有其中一方偶尔停顿，两种区间都会偏窄：增加轮次即可看出。"},
       {"reading_none",
        "“No difference shown” means that the interval of A / B holds 1. It does not mean that both are equal: a "
        "difference as large as the interval's ends may exist and was not resolved by this many rounds.",

@@ -219,8 +219,10 @@ def test_a_client_that_leaves(traced, collector):
 def test_log_lines_name_the_trace(traced):
     trace, parent = new_trace(flags="00")  # whether it is recorded or not
     complete(traced, parent)
+    # The line comes behind the answer.
+    assert stack.eventually(lambda: trace in traced.log(), 10)
     lines = [json.loads(line) for line in traced.log().splitlines() if trace in line]
-    assert lines and {line["trace_id"] for line in lines} == {trace}
+    assert {line["trace_id"] for line in lines} == {trace}
     assert any("/v1/completions 200" in line["message"] for line in lines)
     assert not any(trace in line["message"] for line in lines)
 

@@ -37,6 +37,9 @@ def store(bin_dir):
         pytest.skip("containers without an engine take root")
     if not shutil.which("buildah"):
         pytest.skip("there is no buildah: scripts/setup.sh images brings it")
+    mounts = pathlib.Path("/proc/self/mountinfo").read_text().splitlines()
+    if not any(line.split()[4] == "/" for line in mounts):
+        pytest.skip("buildah does not work inside a chroot: it mounts / anew")
     with Store(preset) as built:
         yield built
 
