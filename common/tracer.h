@@ -58,6 +58,8 @@ class Tracer {
   static absl::StatusOr<std::unique_ptr<Tracer>> Start(const TraceOptions& options,
                                                        const std::string& service,
                                                        Metrics& metrics);
+  // One without an endpoint, for who is given none.
+  static Tracer* Off();
   // Sends what it still has, for a few seconds at most.
   ~Tracer();
 

@@ -239,8 +239,7 @@ void Connection::Begin(HttpRequest request) {
   request.id = IsRequestId(id) ? std::string(id) : NewRequestId();
   request_id_ = request.id;
   method_ = request.method;
-  trace_ = {};
-  if (Tracer* tracer = shared_.options.tracer) trace_ = tracer->Begin(Traceparent(request));
+  trace_ = shared_.options.tracer->Begin(Traceparent(request));
   request.trace = trace_.context;
   const LogTrace log_trace(trace_.context);
   writer_.Reset(request, request.keep_alive && !draining_);
@@ -406,8 +405,7 @@ void Connection::Record(int code) {
 
 // As OpenTelemetry's conventions for HTTP servers have it.
 void Connection::RecordSpan(int code, Clock::duration duration) {
-  Tracer* const tracer = shared_.options.tracer;
-  if (tracer == nullptr || !tracer->records(trace_.context)) return;
+  if (!shared_.options.tracer->records(trace_.context)) return;
   Span span{.name = absl::StrCat(method_, " ", std::string(route_)),
             .kind = Span::Kind::kServer,
             .context = trace_.context,
@@ -421,7 +419,7 @@ void Connection::RecordSpan(int code, Clock::duration duration) {
             .error = {}};
   if (code == 499) span.error = "the client left";
   if (code >= 500) span.error = std::string(ReasonPhrase(code));
-  tracer->Record(std::move(span));
+  shared_.options.tracer->Record(std::move(span));
 }
 
 // ---- time ----

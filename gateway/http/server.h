@@ -34,8 +34,8 @@ struct HttpOptions {
   double stall_timeout_s = 30;
   // Lines that every answer carries ("Name: value\r\n"...).
   std::string common_headers;
-  // Gets a span of each request; outlives the server. Null: none does.
-  Tracer* tracer = nullptr;
+  // Gets a span of each request; outlives the server.
+  Tracer* tracer = Tracer::Off();
   // The body of a refusal; by default the message as plain text.
   std::function<HttpResponse(const HttpRefusal&)> render_refusal;
 };

@@ -292,7 +292,7 @@ void ActiveRequest::PutLast(Event event, prometheus::Counter& outcome) {
 
 // In the terms of OpenTelemetry's conventions for generative AI.
 void ActiveRequest::RecordSpan(const std::string& error) {
-  if (options_.tracer == nullptr || !options_.tracer->records(options_.trace.context)) return;
+  if (!options_.tracer->records(options_.trace.context)) return;
   Span span{.name = absl::StrCat("generate ", options_.model),
             .context = options_.trace.context,
             .parent = options_.trace.parent,

@@ -27,7 +27,7 @@ class ActiveRequest : public std::enable_shared_from_this<ActiveRequest> {
     MonotonicTime arrived;
     std::chrono::milliseconds timeout{0};  // as the message of its expiry tells it
     std::string model;                     // as its span names it
-    Tracer* tracer = nullptr;              // gets that span; null: none does
+    Tracer* tracer = Tracer::Off();        // gets that span
     Tracer::Begun trace;
   };
   struct ChoicePlan {

@@ -50,7 +50,7 @@ std::string Metadata(const grpc::CallbackServerContext& context, const std::stri
 // A call as a span of its caller's trace, in the terms of OpenTelemetry's conventions for RPC.
 class CallSpan {
  public:
-  // `method` is of static storage. `tracer` may be null: then there is none.
+  // `method` is of static storage.
   CallSpan(Tracer* tracer, const char* method, const grpc::CallbackServerContext& context)
       : tracer_(tracer), method_(method), begun_at_ns_(UnixNanos()) {
     if (tracer_ != nullptr) trace_ = tracer_->Begin(Metadata(context, "traceparent"));
@@ -60,7 +60,7 @@ class CallSpan {
   const SpanContext& context() const { return trace_.context; }
 
   void End(const grpc::Status& status) const {
-    if (tracer_ == nullptr || !tracer_->records(trace_.context)) return;
+    if (!tracer_->records(trace_.context)) return;
     tracer_->Record({.name = absl::StrCat(v1::InferenceService::service_full_name(), "/", method_),
                      .kind = Span::Kind::kServer,
                      .context = trace_.context,

@@ -26,8 +26,8 @@ struct GrpcOptions {
   // Asks every call for a key, in the metadata authorization ("Bearer KEY") or x-api-key, but
   // for health checks. Outlives the server; null: nobody is asked.
   const auth::Access* access = nullptr;
-  // Gets a span of each call that generates; outlives the server. Null: none does.
-  Tracer* tracer = nullptr;
+  // Gets a span of each call that generates; outlives the server.
+  Tracer* tracer = Tracer::Off();
   // Not empty: TLS only. gRPC itself watches the files; while they are no pair, new connections
   // fail.
   TlsFiles tls;

@@ -109,8 +109,7 @@ absl::StatusOr<StartedRequest> ModelService::Prepare(Request& request, Monotonic
   const auto shared_prompt = std::make_shared<const std::vector<TokenId>>(*std::move(prompt));
   const std::optional<ToolParserOptions> tools =
       chat != nullptr ? ParserOptions(chat->tools) : std::nullopt;
-  const Tracer::Begun trace = options_.tracer == nullptr ? Tracer::Begun{request.trace}
-                                                         : options_.tracer->Begin(request.trace);
+  const Tracer::Begun trace = options_.tracer->Begin(request.trace);
   std::vector<ActiveRequest::ChoicePlan> choices;
   for (int i = 0; i < options->n; ++i) {
     ActiveRequest::ChoicePlan plan;

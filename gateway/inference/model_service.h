@@ -24,7 +24,7 @@ struct ModelServiceOptions {
   // next with what is open. One that ends hands over within some tenths of a second; a lease
   // that a killed one held runs out after three.
   std::chrono::milliseconds change_of_leader{5000};
-  Tracer* tracer = nullptr;  // gets a span of each request that runs; null: none does
+  Tracer* tracer = Tracer::Off();  // gets a span of each request that runs
 };
 
 class ModelService {
