@@ -49,16 +49,21 @@ double BlocksInBytes(const ModelShape& shape, int block_tokens, double num_bytes
   return std::floor(num_bytes / (shape.kv_bytes_per_token * block_tokens));
 }
 
+StepCost CostOf(const ModelShape& shape, const StepLoad& load) {
+  return {.weight_bytes = WeightBytes(shape),
+          .kv_bytes = shape.kv_bytes_per_token * load.num_kv_tokens_read,
+          .matrix_flops = 2 * (shape.body_parameters * load.num_tokens +
+                               shape.head_parameters * load.num_sampled_rows),
+          .attention_flops = shape.attention_flops_per_pair * load.num_attention_pairs};
+}
+
 double StepSeconds(const GpuRoofline& gpu, const ModelShape& shape, const StepLoad& load) {
   if (load.num_tokens == 0) return 0;
-  const double weight_bytes =
-      (shape.body_parameters + shape.head_parameters) * shape.bytes_per_weight;
-  const double matrix_flops =
-      2 * (shape.body_parameters * load.num_tokens + shape.head_parameters * load.num_sampled_rows);
-  const double kv_bytes = shape.kv_bytes_per_token * load.num_kv_tokens_read;
-  const double attention_flops = shape.attention_flops_per_pair * load.num_attention_pairs;
-  return std::max(weight_bytes / gpu.bytes_per_second, matrix_flops / gpu.flops_per_second) +
-         std::max(kv_bytes / gpu.bytes_per_second, attention_flops / gpu.flops_per_second);
+  const StepCost cost = CostOf(shape, load);
+  return std::max(cost.weight_bytes / gpu.bytes_per_second,
+                  cost.matrix_flops / gpu.flops_per_second) +
+         std::max(cost.kv_bytes / gpu.bytes_per_second,
+                  cost.attention_flops / gpu.flops_per_second);
 }
 
 TokenId SimulatedToken(uint64_t seed, uint64_t request, int output_index, int vocab_size) {

@@ -56,6 +56,15 @@ struct StepLoad {
   }
 };
 
+// What that work reads and computes.
+struct StepCost {
+  double weight_bytes = 0;
+  double kv_bytes = 0;
+  double matrix_flops = 0;
+  double attention_flops = 0;
+};
+StepCost CostOf(const ModelShape& shape, const StepLoad& load);
+
 // max(weights / bandwidth, matrix flops / peak), and after it
 // max(KV / bandwidth, attention flops / peak). No launch gaps, no host.
 double StepSeconds(const GpuRoofline& gpu, const ModelShape& shape, const StepLoad& load);

@@ -32,19 +32,15 @@ struct LeastStep {
 
 LeastStep LeastStepOf(const sim::GpuRoofline& gpu, const sim::ModelShape& shape,
                       const sim::StepLoad& load) {
-  const double weight_bytes = sim::WeightBytes(shape);
-  const double kv_bytes = shape.kv_bytes_per_token * static_cast<double>(load.num_kv_tokens_read);
-  const double flops =
-      2 * (shape.body_parameters * static_cast<double>(load.num_tokens) +
-           shape.head_parameters * static_cast<double>(load.num_sampled_rows)) +
-      shape.attention_flops_per_pair * static_cast<double>(load.num_attention_pairs);
+  const sim::StepCost cost = sim::CostOf(shape, load);
+  const double flops = cost.matrix_flops + cost.attention_flops;
   LeastStep least;
-  least.seconds =
-      std::max((weight_bytes + kv_bytes) / gpu.bytes_per_second, flops / gpu.flops_per_second);
+  least.seconds = std::max((cost.weight_bytes + cost.kv_bytes) / gpu.bytes_per_second,
+                           flops / gpu.flops_per_second);
   least.arithmetic = absl::StrFormat(
-      "max((%s + %s) / %s, %s / %s) = %.4g ms", WithPrefix(weight_bytes, "B"),
-      WithPrefix(kv_bytes, "B"), WithPrefix(gpu.bytes_per_second, "B/s"), WithPrefix(flops, "FLOP"),
-      WithPrefix(gpu.flops_per_second, "FLOP/s"), 1e3 * least.seconds);
+      "max((%s + %s) / %s, %s / %s) = %.4g ms", WithPrefix(cost.weight_bytes, "B"),
+      WithPrefix(cost.kv_bytes, "B"), WithPrefix(gpu.bytes_per_second, "B/s"),
+      WithPrefix(flops, "FLOP"), WithPrefix(gpu.flops_per_second, "FLOP/s"), 1e3 * least.seconds);
   return least;
 }
 
