@@ -1,7 +1,5 @@
 #include "scheduler/election/kube_lease.h"
 
-#include <curl/curl.h>
-
 #include <boost/json.hpp>
 #include <cstdlib>
 #include <ctime>
@@ -11,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/curl.h"
 #include "common/json_fields.h"
 
 namespace weft::scheduler {
@@ -61,7 +60,6 @@ class KubeLeaseStore final : public LeaseStore {
         collection_(absl::StrCat(options_.api_url, "/apis/coordination.k8s.io/v1/namespaces/",
                                  options_.name_space, "/leases")),
         curl_(curl_easy_init()) {}
-  ~KubeLeaseStore() override { curl_easy_cleanup(curl_); }
 
   absl::StatusOr<Lease> Get() override {
     const auto answer = Send("GET", absl::StrCat(collection_, "/", options_.name), "");
@@ -148,43 +146,43 @@ class KubeLeaseStore final : public LeaseStore {
 
   absl::StatusOr<Answer> Send(const char* method, const std::string& url, const std::string& body) {
     Answer answer;
-    curl_easy_reset(curl_);  // connections stay
-    curl_easy_setopt(curl_, CURLOPT_URL, url.c_str());
-    curl_easy_setopt(curl_, CURLOPT_CUSTOMREQUEST, method);
-    curl_easy_setopt(curl_, CURLOPT_TIMEOUT_MS, kTimeoutMs);
-    curl_easy_setopt(curl_, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(curl_, CURLOPT_NOPROXY, "*");
+    CURL* const c = curl_.get();
+    curl_easy_reset(c);  // connections stay
+    curl_easy_setopt(c, CURLOPT_URL, url.c_str());
+    curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
+    curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, kTimeoutMs);
+    curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
     const std::string authority = options_.account_folder + "/ca.crt";
-    if (std::ifstream(authority)) curl_easy_setopt(curl_, CURLOPT_CAINFO, authority.c_str());
-    curl_slist* headers = curl_slist_append(nullptr, "Accept: application/json");
+    if (std::ifstream(authority)) curl_easy_setopt(c, CURLOPT_CAINFO, authority.c_str());
+    CurlHeaders headers;
+    headers.Add("Accept: application/json");
     if (!body.empty()) {
-      headers = curl_slist_append(headers, "Content-Type: application/json");
-      curl_easy_setopt(curl_, CURLOPT_POSTFIELDS, body.c_str());
-      curl_easy_setopt(curl_, CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
+      headers.Add("Content-Type: application/json");
+      curl_easy_setopt(c, CURLOPT_POSTFIELDS, body.c_str());
+      curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, static_cast<long>(body.size()));
     }
     const std::string token = ReadAccount(options_.account_folder + "/token");
-    const std::string authorization = absl::StrCat("Authorization: Bearer ", token);
-    if (!token.empty()) headers = curl_slist_append(headers, authorization.c_str());
-    curl_easy_setopt(curl_, CURLOPT_HTTPHEADER, headers);
+    if (!token.empty()) headers.Add(absl::StrCat("Authorization: Bearer ", token));
+    curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers.get());
     const auto append = +[](char* data, size_t, size_t size, void* to) -> size_t {
       static_cast<std::string*>(to)->append(data, size);
       return size;
     };
-    curl_easy_setopt(curl_, CURLOPT_WRITEFUNCTION, append);
-    curl_easy_setopt(curl_, CURLOPT_WRITEDATA, &answer.body);
-    const CURLcode code = curl_easy_perform(curl_);
-    curl_slist_free_all(headers);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, append);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, &answer.body);
+    const CURLcode code = curl_easy_perform(c);
     if (code != CURLE_OK) {
       return absl::UnavailableError(
           absl::StrCat("the API server at ", options_.api_url, ": ", curl_easy_strerror(code)));
     }
-    curl_easy_getinfo(curl_, CURLINFO_RESPONSE_CODE, &answer.status);
+    curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &answer.status);
     return answer;
   }
 
   const KubeLeaseOptions options_;
   const std::string collection_;
-  CURL* const curl_;
+  const Curl curl_;
   json::object object_;  // as last read
 };
 
